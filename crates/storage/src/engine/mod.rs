@@ -1,0 +1,284 @@
+//! [`Engine`]: the facade of the storage crate.
+//!
+//! Opened once by the node, shared by all its threads; the only way in and out of the store.
+//!
+//! 1. Writes go through `commit.rs`: group commit, log, memtable.
+//! 2. Reads go through `view.rs`: a view of one moment, without locks.
+//! 3. Background work goes through `maintain.rs`, one bounded unit per call.
+//! 4. `recovery.rs` opens, `health.rs` says whether the engine still serves.
+//!
+//! Invariants
+//! - Lock order: `log`, `flushing`, `compacting`, `manifest`, `tree`, `removals`; a thread takes them only downwards.
+//! - The current tree is replaced as a whole; whoever has taken it keeps a consistent one.
+//! - No thread, clock or timer is used; every bound is in [`Options`].
+
+mod recovery;
+
+mod commit;
+
+mod maintain;
+
+mod view;
+
+mod queue;
+
+mod statistics;
+
+mod health;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+
+use crate::batch::Batch;
+use crate::compaction::FileIds;
+use crate::disk::{Disk, Lock};
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::merge::MergeOperator;
+use crate::options::Options;
+use crate::wal::Segment;
+
+pub use health::Status;
+pub use statistics::Statistics;
+pub use view::{ScanLimit, ScanPage, Snapshot};
+
+use health::Health;
+use maintain::Removal;
+use queue::CommitQueue;
+use statistics::Counters;
+use view::{Tree, View};
+
+/// A key-value store in one directory.
+pub struct Engine {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    merge: Arc<dyn MergeOperator>,
+    health: Arc<Health>,
+    queue: CommitQueue,
+    /// The active log segment; held by the leader of a group.
+    log: Mutex<Segment>,
+    /// Held while a memtable is flushed.
+    flushing: Mutex<()>,
+    /// Held while a unit of compaction runs.
+    compacting: Mutex<()>,
+    manifest: Mutex<Manifest>,
+    tree: RwLock<Arc<Tree>>,
+    sequence_visible: AtomicU64,
+    /// Bytes of the active log segment, for statistics.
+    wal_bytes: AtomicU64,
+    file_ids: FileIds,
+    removals: Mutex<Vec<Removal>>,
+    counters: Counters,
+    /// Released last.
+    _lock: Box<dyn Lock>,
+}
+
+impl Engine {
+    /// Opens the store at the root of `disk`, creating it if there is none.
+    ///
+    /// After a crash the log is replayed and logged again; every acknowledged write is there, and whatever else is
+    /// there is a prefix of what was being written.
+    ///
+    /// Cost: reads the log, and filter and index of every table; writes the log again.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another engine has it open. [`Error::Corrupt`] if anything that was durable is damaged or
+    /// missing: nothing is changed then. [`Error::InvalidOptions`]; [`Error::Disk`]; [`Error::Poisoned`] if a sync
+    /// failed (open again, on a sound disk).
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        merge: Arc<dyn MergeOperator>,
+    ) -> Result<Engine, Error> {
+        recovery::open(disk, options, merge)
+    }
+
+    /// Appends `batch` to the log and makes it visible to reads, as a whole.
+    ///
+    /// With [`Durability::Fsync`](crate::Durability::Fsync) it returns once the batch is durable: after the first fsync
+    /// that starts after this call, shared with every batch that queued while the previous one ran; no delay is added.
+    /// Blocks the calling thread. Concurrent writers are committed in the order in which they queued.
+    ///
+    /// Back-pressure: if more than `memtables_sealed_max` memtables wait for a flush, or level 0 has `tables_l0_max`
+    /// tables, the writer flushes or compacts itself first. So nothing grows without bound, and nothing deadlocks, even
+    /// if nobody calls [`maintain`](Engine::maintain).
+    ///
+    /// Cost: one log append of `batch.encoded_len()` bytes, no reads.
+    ///
+    /// # Errors
+    /// Nothing was written: [`Error::Overloaded`] (retry later), [`Error::TooLarge`], [`Error::Closed`],
+    /// [`Error::Disk`] and [`Error::Corrupt`] (from inline flush or compaction). [`Error::Poisoned`]: unknown, see
+    /// [`Error::may_have_applied`].
+    pub fn write(&self, batch: Batch) -> Result<(), Error> {
+        self.write_batch(batch)
+    }
+
+    /// The value of `key`, with all its merge operands joined.
+    ///
+    /// Cost: memory, plus one block read per table whose filter says "maybe" until a put or delete is found.
+    /// Concurrent with everything; no lock is held while the disk is read.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Disk`] or [`Error::Merge`] concern this key; [`Error::Poisoned`] all.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.health.check_readable()?;
+        self.view().get(key, &*self.merge)
+    }
+
+    /// Entries of the range `start..end` in key order, up to `limit`, and where to go on.
+    ///
+    /// Each page is a view of its own moment; for a consistent walk over pages take a [`snapshot`](Engine::snapshot).
+    ///
+    /// # Errors
+    /// As [`get`](Engine::get), for any key of the page.
+    pub fn scan(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<ScanPage, Error> {
+        self.health.check_readable()?;
+        self.view().scan(range, limit, &*self.merge)
+    }
+
+    /// A consistent view of everything written so far. Costs a few reference counts.
+    pub fn snapshot(&self) -> Snapshot {
+        let (merge, health) = (Arc::clone(&self.merge), Arc::clone(&self.health));
+        Snapshot { view: self.view(), merge, health }
+    }
+
+    /// Does one bounded unit of flush or compaction; the caller repeats it from a thread while there is work.
+    ///
+    /// A flush writes one memtable, whatever the budget; a compaction takes about `budget` bytes from its inputs, and
+    /// at least one output table's worth. Several threads may call it: one flushes while another compacts, and
+    /// [`Progress::Idle`] also means that others are already at it.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::Overloaded`] and [`Error::Corrupt`]: nothing changed, try again later.
+    /// [`Error::Closed`], [`Error::Poisoned`]: stop.
+    pub fn maintain(&self, budget: Budget) -> Result<Progress, Error> {
+        self.maintain_once(budget)
+    }
+
+    /// Makes every write that has returned durable; for [`Durability::Periodic`](crate::Durability::Periodic), called
+    /// on the interval. Writers wait meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] if the sync fails, now or ever before; [`Error::Closed`].
+    pub fn sync(&self) -> Result<(), Error> {
+        self.sync_log()
+    }
+
+    /// Counters and sizes, each of its own moment. Waits for nobody's I/O, except a running removal of files.
+    pub fn statistics(&self) -> Statistics {
+        let tree = self.current_tree();
+        let tables = || tree.version.tables();
+        let memtables = std::iter::once(&tree.active).chain(&tree.sealed);
+        Statistics {
+            status: self.health.status(),
+            sequence_visible: self.sequence_visible.load(Ordering::Acquire),
+            tables: tables().count() as u64,
+            tables_l0: tree.version.level(0).len() as u64,
+            table_bytes: tables().map(|(_, live)| live.table.meta().bytes).sum(),
+            memtable_bytes: memtables.map(|memtable| memtable.bytes()).sum(),
+            memtables_sealed: tree.sealed.len() as u64,
+            wal_bytes: self.wal_bytes.load(Ordering::Relaxed),
+            fsyncs: self.counters.fsyncs.value(),
+            groups: self.counters.groups.value(),
+            entries: self.counters.entries.value(),
+            flushes: self.counters.flushes.value(),
+            compactions: self.counters.compactions.value(),
+            compaction_bytes: self.counters.compaction_bytes.value(),
+            merge_failures: self.counters.merge_failures.value(),
+            removals_pending: self.removals.lock().len() as u64,
+            torn_bytes: self.counters.torn_bytes.value(),
+        }
+    }
+
+    /// Refuses further writes, flushes every memtable and leaves everything durable. Reads go on working; the
+    /// directory stays locked until the engine is dropped. Closing twice is no error.
+    ///
+    /// # Errors
+    /// As a flush; the engine is closed all the same, and what was not flushed is still in the log.
+    pub fn close(&self) -> Result<(), Error> {
+        let mut log = self.log.lock();
+        self.health.check_readable()?;
+        self.health.close();
+        self.seal(&mut log)?;
+        let _flushing = self.flushing.lock();
+        while self.flush_oldest()?.is_some() {}
+        assert!(self.current_tree().sealed.is_empty());
+        assert!(self.current_tree().active.is_empty());
+        self.sweep();
+        Ok(())
+    }
+
+    fn view(&self) -> View {
+        // The tree first: everything below its active memtable is then covered by the sequence number.
+        let tree = self.current_tree();
+        let sequence = self.sequence_visible.load(Ordering::Acquire);
+        debug_assert!(tree.sealed.iter().all(|memtable| memtable.sequence_last() <= sequence));
+        View { tree, sequence }
+    }
+
+    fn current_tree(&self) -> Arc<Tree> {
+        Arc::clone(&self.tree.read())
+    }
+
+    fn replace_tree(&self, change: impl FnOnce(&Tree) -> Tree) {
+        let mut tree = self.tree.write();
+        let next = change(&tree);
+        *tree = Arc::new(next);
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("status", &self.health.status()).finish_non_exhaustive()
+    }
+}
+
+/// How much one [`Engine::maintain`] may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes of keys and values that a compaction takes from its inputs before it stops at the next key.
+    pub bytes: u64,
+}
+
+impl Default for Budget {
+    /// 32 MiB: about 0.3 s of one core at 100 MB/s, short enough between two looks at the flush queue.
+    fn default() -> Budget {
+        Budget { bytes: 32 * 1_024 * 1_024 }
+    }
+}
+
+/// What one [`Engine::maintain`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is nothing to do, or other threads do it: wait for more writes.
+    Idle,
+    /// A unit was done.
+    Worked {
+        /// Which kind.
+        did: Work,
+        /// Whether to call again at once.
+        pending: Pending,
+    },
+}
+
+/// A kind of background work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A memtable became a table.
+    Flush,
+    /// Tables were merged downwards.
+    Compaction,
+}
+
+/// Whether more background work is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pending {
+    /// Not until more is written.
+    Nothing,
+    /// Yes.
+    More,
+}

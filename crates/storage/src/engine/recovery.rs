@@ -1,0 +1,215 @@
+//! Opening a store: after a clean close and after a crash alike.
+//!
+//! Called by `Engine::open` only; nothing is served before it returns.
+//!
+//! 1. Lock the directory; read `CURRENT` and the manifest; open every table it lists.
+//! 2. Replay the live log segments, oldest first, into a memtable, and append every record to a draft segment.
+//! 3. Publish the draft (sync, rename, directory sync): what was only readable before is durable now.
+//! 4. Write a new manifest that begins the log at that segment, and switch `CURRENT` to it.
+//! 5. Remove every file of ours that is not live: orphans of flush and compaction, old segments, temporary files.
+//!
+//! Invariants
+//! - A crash at any point of this leaves a store that opens to the same content: a draft is ignored until it has its
+//!   name, and from then on replaces the segments before it (`Origin::Relog`), whether or not the manifest knows yet.
+//! - A missing table, manifest or segment is corruption, never an empty one.
+//! - Bytes that can be read after a crash are not trusted to be on the platter: they are written and synced again.
+//!
+//! Source: failures.md 5.1, S2; Rebello et al., ATC 2020.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::batch::operations;
+use crate::compaction::FileIds;
+use crate::disk::{Disk, OpenHow};
+use crate::error::Error;
+use crate::files::{CURRENT, FileKind, LOCK, ROOT, StoreFile, is_temporary};
+use crate::manifest::{Manifest, State, is_present, read_current, read_state};
+use crate::memtable::Memtable;
+use crate::merge::MergeOperator;
+use crate::options::Options;
+use crate::sstable::Table;
+use crate::version::{Version, is_plausible};
+use crate::wal::{Origin, Segment, Tail, read_header, replay, segment_header_bytes};
+
+use super::Engine;
+use super::health::Health;
+use super::queue::CommitQueue;
+use super::statistics::Counters;
+use super::view::Tree;
+
+pub(super) fn open(
+    disk: Arc<dyn Disk>,
+    options: Options,
+    merge: Arc<dyn MergeOperator>,
+) -> Result<Engine, Error> {
+    options.validate()?;
+    disk.create_dir(ROOT).map_err(|error| Error::disk("create", "the directory", error))?;
+    let lock = disk.lock_exclusive(LOCK)?;
+    let names = disk.list(ROOT).map_err(|error| Error::disk("list", "the directory", error))?;
+    let state = read_store(&*disk, &names)?;
+    let file_ids = FileIds::starting_at(file_id_after(&names).max(state.file_id_next));
+    let version = open_version(&*disk, &state)?;
+    let log = Relog { disk: &*disk, merge: &*merge, state: &state, file_id: file_ids.mint() };
+    let (memtable, segment, torn_bytes) = log.run(&names)?;
+    let manifest_id = file_ids.mint();
+    let state =
+        State { segment_low_water: segment.file_id(), file_id_next: file_ids.next(), ..state };
+    assert!(segment.file_id() == memtable.segment_id(), "one segment per memtable");
+    assert!(state.sequence_flushed <= memtable.sequence_last());
+    assert!(state.tables.keys().all(|file_id| *file_id < segment.file_id()), "ids are fresh");
+    let manifest = Manifest::create(&*disk, manifest_id, state)?;
+    remove_orphans(&*disk, &names, manifest.state());
+    let counters = Counters::default();
+    counters.torn_bytes.add(torn_bytes);
+    let health = Arc::new(Health::default());
+    Ok(Engine {
+        queue: CommitQueue::new(options.writers_queued_max, Arc::clone(&health)),
+        health,
+        sequence_visible: memtable.sequence_last().into(),
+        wal_bytes: segment.bytes().into(),
+        tree: RwLock::new(Arc::new(Tree {
+            active: Arc::new(memtable),
+            sealed: Vec::new(),
+            version: Arc::new(version),
+        })),
+        log: Mutex::new(segment),
+        flushing: Mutex::new(()),
+        compacting: Mutex::new(()),
+        manifest: Mutex::new(manifest),
+        removals: Mutex::new(Vec::new()),
+        file_ids,
+        counters,
+        disk,
+        options,
+        merge,
+        _lock: lock,
+    })
+}
+
+fn read_store(disk: &dyn Disk, names: &[String]) -> Result<State, Error> {
+    if !is_present(names) {
+        refuse_headless_store(disk, names)?;
+        return Ok(State::default());
+    }
+    let manifest_id = read_current(disk)?;
+    let state = read_state(disk, manifest_id)?;
+    if !state.tables.values().all(is_plausible) {
+        let name = FileKind::Manifest.name(manifest_id);
+        return Err(Error::corrupt(&name, 0, "a table lies in a level that does not exist"));
+    }
+    Ok(state)
+}
+
+/// A store whose first open was interrupted has no data; anything else without `CURRENT` has lost it.
+fn refuse_headless_store(disk: &dyn Disk, names: &[String]) -> Result<(), Error> {
+    for name in names {
+        let data = match FileKind::parse(name) {
+            Some((FileKind::Table, _)) => true,
+            Some((FileKind::Segment, _)) => {
+                StoreFile::open(disk, name, OpenHow::Read)?.len()? > segment_header_bytes()
+            }
+            Some((FileKind::Manifest, _)) | None => false,
+        };
+        if data {
+            return Err(Error::corrupt(CURRENT, 0, "CURRENT is missing, but there are data files"));
+        }
+    }
+    Ok(())
+}
+
+fn file_id_after(names: &[String]) -> u64 {
+    let untemporary = names.iter().map(|name| name.trim_end_matches(".tmp"));
+    let highest = untemporary.filter_map(FileKind::parse).map(|(_, id)| id).max();
+    highest.unwrap_or(0).saturating_add(1)
+}
+
+fn open_version(disk: &dyn Disk, state: &State) -> Result<Version, Error> {
+    let records = state.tables.values();
+    let opened: Result<Vec<_>, Error> =
+        records.map(|record| Table::open(disk, record.meta.clone()).map(Arc::new)).collect();
+    Ok(Version::empty().apply(&state.snapshot(), &opened?))
+}
+
+/// Replays the log into a memtable and logs it again.
+struct Relog<'a> {
+    disk: &'a dyn Disk,
+    merge: &'a dyn MergeOperator,
+    state: &'a State,
+    /// The new segment.
+    file_id: u64,
+}
+
+impl Relog<'_> {
+    fn run(&self, names: &[String]) -> Result<(Memtable, Segment, u64), Error> {
+        let live = self.live_segments(names)?;
+        let flushed = self.state.sequence_flushed;
+        let memtable = Memtable::new(self.file_id, flushed);
+        let mut draft = Segment::draft(self.disk, self.file_id, Origin::Relog, flushed)?;
+        let mut torn_bytes = 0;
+        for (at, segment_id) in live.iter().enumerate() {
+            let name = FileKind::Segment.name(*segment_id);
+            let header = read_header(self.disk, *segment_id)?;
+            if header.sequence_before != draft.sequence_last() {
+                return Err(Error::corrupt(&name, 0, "segment does not continue the log"));
+            }
+            let tail = if at + 1 == live.len() { Tail::MayBeTorn } else { Tail::Whole };
+            let end = replay(self.disk, *segment_id, tail, |first, count, encoded| {
+                let decoded: Option<Vec<_>> = operations(encoded.clone()).collect();
+                let whole = decoded.filter(|decoded| decoded.len() as u64 == u64::from(count));
+                let written =
+                    whole.ok_or_else(|| Error::corrupt(&name, 0, "record is malformed"))?;
+                memtable.insert(first, written.into_iter(), self.merge);
+                let again = draft.append(std::iter::once(&encoded), count)?;
+                assert!(again == first, "replay keeps sequence numbers");
+                Ok(())
+            })?;
+            torn_bytes += end.torn_bytes;
+            assert!(end.sequence_last == draft.sequence_last(), "every record was logged again");
+        }
+        assert!(memtable.sequence_last() == draft.sequence_last());
+        Ok((memtable, draft.publish(self.disk)?, torn_bytes))
+    }
+
+    /// Ids of the segments to replay: from the low-water mark, or from the last relog above it, which replaces those.
+    fn live_segments(&self, names: &[String]) -> Result<Vec<u64>, Error> {
+        let low_water = self.state.segment_low_water;
+        let parsed = names.iter().filter_map(|name| FileKind::parse(name));
+        let segments = parsed.filter(|(kind, id)| *kind == FileKind::Segment && *id >= low_water);
+        let mut live: BTreeSet<u64> = segments.map(|(_, id)| id).collect();
+        let is_new_store = low_water == 0;
+        if is_new_store {
+            // Nothing was ever acknowledged; an empty segment of an interrupted first open may exist.
+            return Ok(Vec::new());
+        }
+        for segment_id in live.iter().rev() {
+            let relogged = *segment_id > low_water
+                && read_header(self.disk, *segment_id)?.origin == Origin::Relog;
+            if relogged {
+                return Ok(live.split_off(&segment_id.clone()).into_iter().collect());
+            }
+        }
+        if live.first() != Some(&low_water) {
+            let name = FileKind::Segment.name(low_water);
+            return Err(Error::corrupt(&name, 0, "the first live log segment is missing"));
+        }
+        Ok(live.into_iter().collect())
+    }
+}
+
+fn remove_orphans(disk: &dyn Disk, names: &[String], state: &State) {
+    // The new segment and the new manifest are younger than the listing.
+    for name in names {
+        let live = match FileKind::parse(name) {
+            Some((FileKind::Table, file_id)) => state.tables.contains_key(&file_id),
+            Some((FileKind::Segment | FileKind::Manifest, _)) => false,
+            None => !is_temporary(name),
+        };
+        if !live {
+            // What cannot be removed now is tried again at the next open.
+            let _ = disk.remove(name);
+        }
+    }
+}

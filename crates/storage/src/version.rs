@@ -1,0 +1,182 @@
+//! [`Version`]: the set of live tables at one moment, in the order in which reads visit them.
+//!
+//! Immutable and shared through `Arc`: readers and snapshots keep the version they began with; flush and compaction
+//! install a new one.
+//!
+//! 1. Level 0 holds flushed memtables, newest first; their key ranges overlap.
+//! 2. Each deeper level holds tables sorted by key, free of overlap; deeper is older.
+//! 3. A table may be *trimmed*: its keys below a bound have moved to the next level and are not read here any more.
+//!
+//! Invariants
+//! - For one key, entries of an earlier table in visiting order are newer than those of a later one.
+//! - Live ranges of tables of one level below 0 do not overlap.
+//! - A version keeps its tables (and their open files) alive; a table's file is unlinked only after the last one ends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::Error;
+use crate::fold::Stack;
+use crate::manifest::{Edit, TableRecord};
+use crate::run::Run;
+use crate::sstable::{KeyHash, Table};
+
+/// Levels: 128 MiB in level 1 and ten times more in each deeper one make 1.4 PiB in level 6.
+pub(crate) const LEVELS: usize = 7;
+
+/// A live table, and which part of it lives.
+#[derive(Clone)]
+pub(crate) struct LiveTable {
+    /// The open file.
+    pub(crate) table: Arc<Table>,
+    /// Keys below have moved on.
+    pub(crate) trimmed_to: Option<Bytes>,
+}
+
+impl LiveTable {
+    /// The lowest key that may live here.
+    pub(crate) fn key_first(&self) -> &Bytes {
+        self.trimmed_to.as_ref().unwrap_or(&self.table.meta().key_first)
+    }
+
+    /// The highest key that lives here.
+    pub(crate) fn key_last(&self) -> &Bytes {
+        &self.table.meta().key_last
+    }
+
+    /// The file's id.
+    pub(crate) fn file_id(&self) -> u64 {
+        self.table.meta().file_id
+    }
+
+    fn covers(&self, key: &[u8]) -> bool {
+        self.key_first().as_ref() <= key && key <= self.key_last().as_ref()
+    }
+
+    /// A run over the live keys from `start` on, before `end`.
+    pub(crate) fn run(&self, start: &[u8], end: Option<&[u8]>) -> Run {
+        debug_assert!(self.key_first() <= self.key_last(), "some of it lives");
+        let start = start.max(self.key_first().as_ref());
+        Box::new(self.table.cursor(start, end))
+    }
+}
+
+/// All live tables.
+#[derive(Clone)]
+pub(crate) struct Version {
+    levels: [Vec<LiveTable>; LEVELS],
+}
+
+impl Version {
+    /// A version without tables.
+    pub(crate) fn empty() -> Version {
+        Version { levels: std::array::from_fn(|_| Vec::new()) }
+    }
+
+    /// The version after `edit`; `opened` holds the tables it adds that are not in this one.
+    pub(crate) fn apply(&self, edit: &Edit, opened: &[Arc<Table>]) -> Version {
+        let mut next = self.clone();
+        for level in &mut next.levels {
+            level.retain(|live| !edit.removes.contains(&live.file_id()));
+        }
+        for record in &edit.adds {
+            let table = self.table(record.meta.file_id, opened);
+            let live = LiveTable { table, trimmed_to: record.trimmed_to.clone() };
+            let level = next.levels.get_mut(usize::from(record.level));
+            level.expect("levels were checked when the record was read or made").push(live);
+        }
+        next.sort();
+        assert!(
+            next.tables().count() + edit.removes.len() == self.tables().count() + edit.adds.len()
+        );
+        next
+    }
+
+    /// Tables of `level`, in visiting order.
+    pub(crate) fn level(&self, level: usize) -> &[LiveTable] {
+        self.levels.get(level).map_or(&[], Vec::as_slice)
+    }
+
+    /// All tables, with their levels.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &LiveTable)> {
+        self.levels
+            .iter()
+            .enumerate()
+            .flat_map(|(level, tables)| tables.iter().map(move |t| (level, t)))
+    }
+
+    /// Pushes what the tables hold of `key` on `stack`, newest first, until it is settled.
+    pub(crate) fn gather(&self, key: &[u8], stack: &mut Stack) -> Result<(), Error> {
+        debug_assert!(!stack.is_settled());
+        let hash = KeyHash::of(key);
+        for live in self.level(0).iter().filter(|live| live.covers(key)) {
+            live.table.gather(key, hash, stack)?;
+            if stack.is_settled() {
+                return Ok(());
+            }
+        }
+        for level in self.levels.iter().skip(1) {
+            let at = level.partition_point(|live| live.key_last().as_ref() < key);
+            if let Some(live) = level.get(at).filter(|live| live.covers(key)) {
+                live.table.gather(key, hash, stack)?;
+            }
+            if stack.is_settled() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs over keys from `start` on, before `end`, newest first: one per level-0 table, one per deeper level.
+    pub(crate) fn runs(&self, start: &[u8], end: Option<&[u8]>) -> Vec<Run> {
+        let mut runs = Vec::new();
+        let overlaps = |live: &&LiveTable| {
+            live.key_last().as_ref() >= start
+                && end.is_none_or(|end| live.key_first().as_ref() < end)
+        };
+        runs.extend(self.level(0).iter().filter(overlaps).map(|live| live.run(start, end)));
+        for level in self.levels.iter().skip(1) {
+            let tables: Vec<_> = level.iter().filter(overlaps).cloned().collect();
+            if !tables.is_empty() {
+                runs.push(chain(tables, start, end));
+            }
+        }
+        runs
+    }
+
+    fn table(&self, file_id: u64, opened: &[Arc<Table>]) -> Arc<Table> {
+        let present = self.tables().map(|(_, live)| &live.table);
+        let found = opened.iter().chain(present).find(|table| table.meta().file_id == file_id);
+        Arc::clone(found.expect("an added table is open or was there before"))
+    }
+
+    fn sort(&mut self) {
+        for (number, level) in self.levels.iter_mut().enumerate() {
+            if number == 0 {
+                level.sort_by_key(|live| std::cmp::Reverse(live.table.meta().sequence_max));
+                let apart = |(newer, older): (&LiveTable, &LiveTable)| {
+                    newer.table.meta().sequence_min > older.table.meta().sequence_max
+                };
+                assert!(level.iter().zip(level.iter().skip(1)).all(apart), "level 0 is by age");
+            } else {
+                level.sort_by(|left, right| left.key_first().cmp(right.key_first()));
+                let apart =
+                    |(left, right): (&LiveTable, &LiveTable)| left.key_last() < right.key_first();
+                assert!(level.iter().zip(level.iter().skip(1)).all(apart), "levels do not overlap");
+            }
+        }
+    }
+}
+
+/// One run over the tables of a level, each opened when the one before it ends.
+pub(crate) fn chain(tables: Vec<LiveTable>, start: &[u8], end: Option<&[u8]>) -> Run {
+    let start = Bytes::copy_from_slice(start);
+    let end = end.map(Bytes::copy_from_slice);
+    Box::new(tables.into_iter().flat_map(move |live| live.run(&start, end.as_deref())))
+}
+
+/// Whether a record read from the manifest can be part of a version.
+pub(crate) fn is_plausible(record: &TableRecord) -> bool {
+    usize::from(record.level) < LEVELS
+}
