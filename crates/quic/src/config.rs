@@ -1,0 +1,169 @@
+//! What an endpoint is made of, and what quinn is given for it.
+//!
+//! `endpoint.rs` binds with what is here: the configuration that node and SDK fill in, and its translation into a socket
+//! and into quinn's server and client configurations. Everything that can be wrong at start is a [`BindError`].
+//!
+//! Invariants
+//! - What arrives before a handshake is accepted is bounded in number and in bytes.
+//! - Listener and dialer use the same transport settings and equally strict TLS.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::{AsyncUdpSocket, Runtime};
+
+use crate::alpn::Alpn;
+use crate::credentials::Credentials;
+use crate::emulator::LinkEmulator;
+use crate::emulator::socket::EmulatedSocket;
+use crate::runtime::{Spawner, SpawnerRuntime};
+use crate::tls::{self, TlsError};
+use crate::transport::{Profile, transport_config};
+use crate::udp;
+
+/// Lanes that a node opens on a connection: 2 to 8 cost the same as one, and a lost packet holds up a quarter.
+pub const LANES_NODE: u8 = 4;
+
+/// Lanes that an application opens on a connection: it has one to every node already.
+pub const LANES_CLIENT: u8 = 2;
+
+/// Frames that one lane's outbox holds: 4 096 × 1 KiB = 4 MiB, some 10 ms of one core's sending.
+pub const OUTBOX_FRAMES: usize = 4_096;
+
+/// Incoming attempts that quinn keeps before `accept.rs` sees them, and bytes that it keeps for each and for all.
+const INCOMING_MAX: usize = 1_024;
+const INCOMING_BYTES: u64 = 64 * 1_024;
+const INCOMING_BYTES_TOTAL: u64 = 8 * 1_024 * 1_024;
+
+/// What an endpoint is made of.
+#[derive(Clone)]
+pub struct EndpointConfig {
+    /// Where to listen; `None` for an endpoint that only dials, from any port.
+    pub listen: Option<SocketAddr>,
+    /// Who we are and whom we trust.
+    pub credentials: Credentials,
+    /// Protocols that a listener speaks.
+    pub alpns: Vec<Alpn>,
+    /// The kind of path.
+    pub profile: Profile,
+    /// Lanes that this side opens per connection, 1 to [`crate::LANES_MAX`].
+    pub lanes: u8,
+    /// Frames that the outbox of one lane holds.
+    pub outbox_frames: usize,
+    /// Emulated links, for development and tests.
+    pub emulator: Option<Arc<LinkEmulator>>,
+    /// Starts the endpoint's tasks.
+    pub spawner: Spawner,
+}
+
+/// Why an endpoint cannot be bound.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The port is taken.
+    #[error(
+        "cannot listen on {addr}: the UDP port is in use; stop the process that has it \
+         (`ss -ulpn 'sport = :{}'` names it) or listen elsewhere",
+        addr.port()
+    )]
+    AddressInUse {
+        /// The address that was asked for.
+        addr: SocketAddr,
+    },
+    /// The machine has no such address.
+    #[error("cannot listen on {addr}: this machine has no such address; `ip addr` lists its own")]
+    AddressNotAvailable {
+        /// The address that was asked for.
+        addr: SocketAddr,
+    },
+    /// Another failure of the system.
+    #[error("cannot open a UDP socket{}: {source}", .addr.map(|a| format!(" on {a}")).unwrap_or_default())]
+    Socket {
+        /// The address that was asked for.
+        addr: Option<SocketAddr>,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The credentials do not make a TLS configuration.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// How to dial with each protocol.
+pub(crate) type Dialers = BTreeMap<Alpn, quinn::ClientConfig>;
+
+impl EndpointConfig {
+    /// A node's endpoint: listens on `listen`, speaks every protocol.
+    pub fn node(listen: SocketAddr, credentials: Credentials, spawner: Spawner) -> Self {
+        let client = Self::client(credentials, spawner);
+        Self { listen: Some(listen), alpns: Alpn::ALL.to_vec(), lanes: LANES_NODE, ..client }
+    }
+
+    /// An application's endpoint: only dials.
+    pub fn client(credentials: Credentials, spawner: Spawner) -> Self {
+        Self {
+            listen: None,
+            credentials,
+            alpns: Vec::new(),
+            profile: Profile::default(),
+            lanes: LANES_CLIENT,
+            outbox_frames: OUTBOX_FRAMES,
+            emulator: None,
+            spawner,
+        }
+    }
+}
+
+pub(crate) fn open_socket(
+    config: &EndpointConfig,
+    runtime: &Arc<SpawnerRuntime>,
+) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    let socket = match config.listen {
+        Some(addr) => udp::bind_udp(addr)?,
+        None => udp::bind_any()?,
+    };
+    let plain = runtime.wrap_udp_socket(socket)?;
+    let segments = plain.max_transmit_segments();
+    tracing::debug!(segments, "UDP segmentation offload (1 = off: a packet costs twice as much)");
+    let Some(emulator) = &config.emulator else {
+        return Ok(plain);
+    };
+    let (emulated, sender) = EmulatedSocket::new(plain, Arc::clone(emulator));
+    (config.spawner)("quic.emulator", Box::pin(sender));
+    Ok(Arc::new(emulated))
+}
+
+pub(crate) fn server_config(
+    credentials: &Credentials,
+    alpns: &[Alpn],
+    profile: Profile,
+) -> Result<quinn::ServerConfig, TlsError> {
+    let crypto = Arc::new(tls::server_config(credentials, alpns)?);
+    let mut config = quinn::ServerConfig::with_crypto(crypto);
+    config
+        .transport_config(transport_config(profile))
+        .migration(false)
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES)
+        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL);
+    Ok(config)
+}
+
+pub(crate) fn dialers(credentials: &Credentials, profile: Profile) -> Result<Dialers, TlsError> {
+    let dialer = |alpn| {
+        let crypto = Arc::new(tls::client_config(credentials, alpn)?);
+        let mut config = quinn::ClientConfig::new(crypto);
+        config.transport_config(transport_config(profile));
+        Ok((alpn, config))
+    };
+    Alpn::ALL.into_iter().map(dialer).collect()
+}
+
+pub(crate) fn bind_error(addr: Option<SocketAddr>, source: io::Error) -> BindError {
+    match (addr, source.kind()) {
+        (Some(addr), io::ErrorKind::AddrInUse) => BindError::AddressInUse { addr },
+        (Some(addr), io::ErrorKind::AddrNotAvailable) => BindError::AddressNotAvailable { addr },
+        (addr, _) => BindError::Socket { addr, source },
+    }
+}

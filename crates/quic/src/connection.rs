@@ -1,0 +1,296 @@
+//! A connection: frames out, frames in, and a certified peer.
+//!
+//! Both sides are equal once `connect.rs` or `accept.rs` has established it; the node and the SDK use the same type.
+//!
+//! 1. [`Connection::send`] puts a frame into the outbox of a lane and never waits; a full outbox is an answer.
+//! 2. [`Connection::recv`] takes the next frame of any lane. Frames that are not taken stay bounded: the peer waits.
+//! 3. Either side closes with a code and a reason that the other one sees in [`Connection::closed`].
+//!
+//! Invariants
+//! - The identity comes from the verified certificate and never changes.
+//! - Requests with the same lane hint keep their order; across lanes there is none.
+//! - Dropping the last handle closes the connection; what still waits in an outbox is then lost.
+//!
+//! QUIC's encryption is the only integrity check: a frame that arrives is the frame that was sent.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::identity::Identity;
+use atoll_protocol::limits::{META_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use quinn::{RecvStream, SendStream};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Mutex, TryAcquireError, mpsc};
+
+use crate::alpn::Alpn;
+use crate::close::{CloseCode, CloseReason};
+use crate::emulator::canonical;
+use crate::lanes::reader::{Preamble, accept_lanes, read_lane};
+use crate::lanes::writer::write_lane;
+use crate::lanes::{Delivery, INBOX_FRAMES_MAX, Link, OUTBOX_BYTES_MAX};
+use crate::runtime::Spawner;
+
+/// A handle to a connection. Cheap to clone; dropping the last one closes the connection.
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+/// Why a frame was not taken for sending. It will not be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The lane's outbox holds `limit` frames: the peer or the path is slower than the sender. Try later.
+    #[error("{limit} frames wait on the connection already")]
+    Full {
+        /// The bound, in frames.
+        limit: usize,
+    },
+    /// The outboxes of the connection hold too many bytes for this frame. Try later.
+    #[error("frames of {limit} bytes wait on the connection already")]
+    FullBytes {
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// A part of the frame is longer than any peer accepts. Trying again is of no use.
+    #[error("a frame may have {limit} bytes of {part}, this one has {got}")]
+    TooLarge {
+        /// `meta` or `payload`.
+        part: &'static str,
+        /// Its length in bytes.
+        got: usize,
+        /// The bound, in bytes.
+        limit: usize,
+    },
+    /// The connection is closed.
+    #[error("the connection is closed")]
+    Closed,
+}
+
+/// How many lanes a side opens and how much each of them may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneOptions {
+    pub(crate) lanes: u8,
+    pub(crate) outbox_frames: usize,
+}
+
+/// A QUIC connection whose peer has been verified and admitted.
+pub(crate) struct Established {
+    pub(crate) quinn: quinn::Connection,
+    pub(crate) alpn: Alpn,
+    pub(crate) identity: Identity,
+    /// Our first lane, if it is open.
+    pub(crate) sending: Option<SendStream>,
+    /// The peer's first lane, if its version byte has been read.
+    pub(crate) receiving: Option<RecvStream>,
+}
+
+struct Handle {
+    link: Arc<Link>,
+    alpn: Alpn,
+    identity: Identity,
+    remote: SocketAddr,
+    lanes: Vec<mpsc::Sender<Frame>>,
+    outbox_frames: usize,
+    inbox: Mutex<mpsc::Receiver<Delivery>>,
+}
+
+impl Connection {
+    /// Starts the tasks of an established connection.
+    pub(crate) fn start(parts: Established, options: LaneOptions, spawner: &Spawner) -> Self {
+        let remote = canonical(parts.quinn.remote_address());
+        let link = Arc::new(Link::new(parts.quinn));
+        let mut lanes = Vec::with_capacity(usize::from(options.lanes));
+        let mut sending = parts.sending;
+        for _ in 0..options.lanes.max(1) {
+            let (lane, outbox) = mpsc::channel(options.outbox_frames.max(1));
+            lanes.push(lane);
+            let writer = write_lane(Arc::clone(&link), sending.take(), outbox);
+            spawner("quic.writer", Box::pin(writer));
+        }
+        let inbox = start_readers(&link, parts.receiving, spawner);
+        let handle = Handle {
+            link,
+            alpn: parts.alpn,
+            identity: parts.identity,
+            remote,
+            lanes,
+            outbox_frames: options.outbox_frames,
+            inbox: Mutex::new(inbox),
+        };
+        Self { handle: Arc::new(handle) }
+    }
+
+    /// Puts `frame` into the outbox of the lane that `lane_hint` selects. Frames with equal hints keep their order.
+    ///
+    /// Cost: one compare-and-swap for the room and one slot of a channel; no system call.
+    ///
+    /// # Errors
+    /// [`SendError`]; whatever it is, the frame has not been and will not be sent.
+    pub fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendError> {
+        let (lane, room) = self.prepare(&frame, lane_hint)?;
+        let permits = match self.handle.link.outbox_room.try_acquire_many(room) {
+            Ok(permits) => permits,
+            Err(TryAcquireError::Closed) => return Err(SendError::Closed),
+            Err(TryAcquireError::NoPermits) => {
+                return Err(SendError::FullBytes { limit: OUTBOX_BYTES_MAX });
+            }
+        };
+        match lane.try_send(frame) {
+            Ok(()) => permits.forget(),
+            Err(TrySendError::Closed(_)) => return Err(SendError::Closed),
+            Err(TrySendError::Full(_)) => {
+                return Err(SendError::Full { limit: self.handle.outbox_frames });
+            }
+        }
+        Ok(())
+    }
+
+    /// Like [`Self::send`], but waits for room.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] and [`SendError::Closed`], never the full ones.
+    ///
+    /// # Cancellation
+    /// Dropping the future before it resolves leaves the frame unsent and its room free.
+    pub async fn send_wait(&self, frame: Frame, lane_hint: u64) -> Result<(), SendError> {
+        let (lane, room) = self.prepare(&frame, lane_hint)?;
+        let permits = self.handle.link.outbox_room.acquire_many(room).await;
+        let permits = permits.map_err(|_| SendError::Closed)?;
+        let slot = lane.reserve().await.map_err(|_| SendError::Closed)?;
+        permits.forget();
+        slot.send(frame);
+        Ok(())
+    }
+
+    /// The next frame of any of the peer's lanes; `None` once the connection has ended and all have been taken.
+    ///
+    /// # Cancellation
+    /// Loses nothing. Several callers share the frames among them.
+    pub async fn recv(&self) -> Option<Frame> {
+        let delivery = self.handle.inbox.lock().await.recv().await?;
+        self.handle.link.inbox_room.add_permits(delivery.room);
+        Some(delivery.frame)
+    }
+
+    /// Appends what has arrived, at most `limit` frames, to `frames` and returns how many; waits for the first. 0 means
+    /// that the connection has ended. One wake-up per batch instead of one per frame.
+    ///
+    /// # Cancellation
+    /// Loses nothing.
+    pub async fn recv_many(&self, frames: &mut Vec<Frame>, limit: usize) -> usize {
+        let mut inbox = self.handle.inbox.lock().await;
+        let Some(first) = inbox.recv().await else {
+            return 0;
+        };
+        let mut room = first.room;
+        let mut taken = 1;
+        frames.push(first.frame);
+        while taken < limit {
+            let Ok(delivery) = inbox.try_recv() else {
+                break;
+            };
+            room += delivery.room;
+            taken += 1;
+            frames.push(delivery.frame);
+        }
+        self.handle.link.inbox_room.add_permits(room);
+        taken
+    }
+
+    /// Whom the peer's certificate names.
+    pub fn identity(&self) -> &Identity {
+        &self.handle.identity
+    }
+
+    /// The peer's address.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.handle.remote
+    }
+
+    /// The protocol that was negotiated.
+    pub fn alpn(&self) -> Alpn {
+        self.handle.alpn
+    }
+
+    /// QUIC's current estimate of the round trip.
+    pub fn rtt(&self) -> Duration {
+        self.handle.link.quinn.rtt()
+    }
+
+    /// True once the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.handle.link.quinn.close_reason().is_some()
+    }
+
+    /// Waits until the connection has ended and says how.
+    ///
+    /// # Cancellation
+    /// Loses nothing.
+    pub async fn closed(&self) -> CloseReason {
+        let error = self.handle.link.quinn.closed().await;
+        CloseReason::of(&error, self.handle.link.local.get())
+    }
+
+    /// Closes the connection at once and tells the peer why; what waits in the outboxes is lost. Only the first call
+    /// has an effect.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.handle.link.close(code, reason);
+    }
+
+    fn prepare(
+        &self,
+        frame: &Frame,
+        lane_hint: u64,
+    ) -> Result<(&mpsc::Sender<Frame>, u32), SendError> {
+        check_part("meta", frame.meta.len(), META_BYTES_MAX)?;
+        check_part("payload", frame.payload.len(), PAYLOAD_BYTES_MAX)?;
+        let lanes = &self.handle.lanes;
+        let lane =
+            lane_hint.checked_rem(lanes.len() as u64).and_then(|at| usize::try_from(at).ok());
+        let lane = lane.and_then(|lane| lanes.get(lane)).ok_or(SendError::Closed)?;
+        let room = u32::try_from(frame.encoded_len()).map_err(|_| SendError::Closed)?;
+        Ok((lane, room))
+    }
+}
+
+fn start_readers(
+    link: &Arc<Link>,
+    first: Option<RecvStream>,
+    spawner: &Spawner,
+) -> mpsc::Receiver<Delivery> {
+    let (sender, inbox) = mpsc::channel(INBOX_FRAMES_MAX);
+    let (spawn_reader, shared) = (Arc::clone(spawner), Arc::clone(link));
+    let start_reader = move |stream, preamble| {
+        let reader = read_lane(Arc::clone(&shared), stream, preamble, sender.clone());
+        spawn_reader("quic.reader", Box::pin(reader));
+    };
+    if let Some(stream) = first {
+        start_reader(stream, Preamble::Consumed);
+    }
+    spawner("quic.streams", Box::pin(accept_lanes(Arc::clone(link), start_reader)));
+    inbox
+}
+
+fn check_part(part: &'static str, got: usize, limit: usize) -> Result<(), SendError> {
+    if got <= limit { Ok(()) } else { Err(SendError::TooLarge { part, got, limit }) }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.link.close(CloseCode::Done, "");
+        self.link.inbox_room.close();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("alpn", &self.handle.alpn)
+            .field("identity", &self.handle.identity)
+            .field("remote", &self.handle.remote)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! The writing half: one task per lane of ours.
+//!
+//! 1. Take everything that waits in the outbox.
+//! 2. Encode it into as few chunks as possible: small payloads are copied together, large ones go as they are.
+//! 3. Write the chunks in one call, give their room back, and look again.
+//!
+//! While a write waits for the peer's window the outbox fills, and `Connection::send` says so. Batches form by
+//! themselves: the busier the lane, the more frames share a write, and the fewer packets and wake-ups they cost.
+//!
+//! Invariants
+//! - Frames leave in the order in which they entered the outbox.
+//! - Room is given back only for frames that QUIC has taken; once the connection has ended nobody waits for room.
+
+use std::sync::Arc;
+
+use atoll_protocol::frame::{Frame, HEADER_BYTES};
+use bytes::{BufMut, Bytes, BytesMut};
+use quinn::{SendStream, WriteError};
+use tokio::sync::mpsc;
+
+use crate::close::CloseCode;
+use crate::lanes::{Link, open_lane};
+
+/// Payloads up to this many bytes are copied together with their neighbours: below, a copy (about 0.1 µs per KiB) is
+/// cheaper than a chunk of its own in quinn's send buffer.
+const COALESCE_BYTES_MAX: usize = 4 * 1_024;
+
+/// The writer of one lane: sends what waits in `outbox` until the connection ends. Opens the lane with its first
+/// frame unless it is open already.
+pub(crate) async fn write_lane(
+    link: Arc<Link>,
+    mut lane: Option<SendStream>,
+    mut outbox: mpsc::Receiver<Frame>,
+) {
+    let closed = link.quinn.closed();
+    tokio::pin!(closed);
+    let mut frames = Vec::new();
+    let mut chunks = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            taken = outbox.recv_many(&mut frames, usize::MAX) => if taken == 0 { return },
+            _ = &mut closed => break,
+        }
+        let room: usize = frames.iter().map(Frame::encoded_len).sum();
+        encode(&mut frames, &mut chunks);
+        if let Err(problem) = write_chunks(&link.quinn, &mut lane, &mut chunks).await {
+            if matches!(problem, WriteError::Stopped(_)) {
+                link.close(CloseCode::Frame, "a lane was stopped by its reader");
+            }
+            break;
+        }
+        chunks.clear();
+        link.outbox_room.add_permits(room);
+    }
+    link.outbox_room.close();
+}
+
+async fn write_chunks(
+    quinn: &quinn::Connection,
+    lane: &mut Option<SendStream>,
+    chunks: &mut [Bytes],
+) -> Result<(), WriteError> {
+    let stream = match lane {
+        Some(stream) => stream,
+        None => lane.insert(open_lane(quinn).await?),
+    };
+    stream.write_all_chunks(chunks).await
+}
+
+/// Encodes `frames` in order, appending to `chunks`; neighbours that are small share a chunk.
+pub(crate) fn encode(frames: &mut Vec<Frame>, chunks: &mut Vec<Bytes>) {
+    let copied = |frame: &Frame| match frame.payload.len() {
+        large if large > COALESCE_BYTES_MAX => HEADER_BYTES + frame.meta.len(),
+        _ => frame.encoded_len(),
+    };
+    let mut together = BytesMut::with_capacity(frames.iter().map(copied).sum());
+    for frame in frames.drain(..) {
+        together.put_slice(&frame.encode_header());
+        together.put_slice(&frame.meta);
+        if frame.payload.len() > COALESCE_BYTES_MAX {
+            chunks.push(together.split().freeze());
+            chunks.push(frame.payload);
+        } else {
+            together.put_slice(&frame.payload);
+        }
+    }
+    if !together.is_empty() {
+        chunks.push(together.freeze());
+    }
+}
