@@ -1,0 +1,112 @@
+//! The names of the consistency levels, as clients write them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A consistency level, named per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Level {
+    /// One replica anywhere.
+    One,
+    /// Two replicas anywhere.
+    Two,
+    /// Three replicas anywhere.
+    Three,
+    /// One replica of the local datacenter.
+    LocalOne,
+    /// A majority of the local datacenter's replicas.
+    LocalQuorum,
+    /// A majority of all replicas.
+    Quorum,
+    /// A majority of the replicas of each datacenter.
+    EachQuorum,
+    /// Every replica.
+    All,
+    /// A local quorum and at least one replica in each of so many other datacenters.
+    LocalQuorumPlus(u8),
+}
+
+/// A text that names no level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not a consistency level: use ONE, TWO, THREE, LOCAL_ONE, LOCAL_QUORUM, QUORUM, EACH_QUORUM, ALL, \
+     or LOCAL_QUORUM+k with k from 1 to 31"
+)]
+pub struct LevelParseError {
+    /// The text as it was given.
+    pub text: String,
+}
+
+impl Level {
+    /// Every level without a parameter, in the order of the documentation.
+    pub const NAMED: [Self; 8] = [
+        Self::One,
+        Self::Two,
+        Self::Three,
+        Self::LocalOne,
+        Self::LocalQuorum,
+        Self::Quorum,
+        Self::EachQuorum,
+        Self::All,
+    ];
+
+    /// True if only replicas of the local datacenter are asked or waited for.
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::LocalOne | Self::LocalQuorum)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One => f.pad("ONE"),
+            Self::Two => f.pad("TWO"),
+            Self::Three => f.pad("THREE"),
+            Self::LocalOne => f.pad("LOCAL_ONE"),
+            Self::LocalQuorum => f.pad("LOCAL_QUORUM"),
+            Self::Quorum => f.pad("QUORUM"),
+            Self::EachQuorum => f.pad("EACH_QUORUM"),
+            Self::All => f.pad("ALL"),
+            Self::LocalQuorumPlus(others) => f.pad(&format!("LOCAL_QUORUM+{others}")),
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = LevelParseError;
+
+    /// Reads a level; letter case does not matter.
+    fn from_str(text: &str) -> Result<Self, LevelParseError> {
+        let upper = text.to_ascii_uppercase();
+        if let Some(level) = Self::NAMED.into_iter().find(|level| level.to_string() == upper) {
+            return Ok(level);
+        }
+        // `parse` alone would also take a sign and leading zeros.
+        let is_plain =
+            |digits: &&str| digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        let others = upper
+            .strip_prefix("LOCAL_QUORUM+")
+            .filter(is_plain)
+            .and_then(|digits| digits.parse().ok());
+        match others {
+            Some(count @ 1..=31) => Ok(Self::LocalQuorumPlus(count)),
+            _ => Err(LevelParseError { text: text.chars().take(64).collect() }),
+        }
+    }
+}
+
+impl TryFrom<String> for Level {
+    type Error = LevelParseError;
+    fn try_from(text: String) -> Result<Self, LevelParseError> {
+        text.parse()
+    }
+}
+
+impl From<Level> for String {
+    fn from(level: Level) -> Self {
+        level.to_string()
+    }
+}

@@ -1,0 +1,123 @@
+//! Messages between nodes.
+//!
+//! Writes travel as notices: the coordinator (or a relay for it) sends `Apply`, and every replica acknowledges with
+//! `Applied` straight to the coordinator, whoever sent it the record. Everything else is request and reply.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest};
+use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
+use crate::keyspace::KeyspaceMap;
+
+/// What a node asks another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerRequest {
+    /// The record of a key, unless its digest is `known`.
+    Read {
+        /// Keyspace.
+        keyspace: KeyspaceId,
+        /// Key.
+        key: Bytes,
+        /// Digest of the record that needs no sending.
+        known: Option<u128>,
+    },
+    /// Join the record in the payload into the receiver's, durably.
+    Repair {
+        /// Keyspace.
+        keyspace: KeyspaceId,
+        /// Key.
+        key: Bytes,
+    },
+    /// Coordinate a client's put. The payload is the value.
+    Forward {
+        /// The client's request.
+        request: PutRequest,
+        /// The datacenter that `LOCAL` means: the one of the node that the client asked.
+        local: DcIndex,
+    },
+    /// The state of the asked node.
+    Status,
+    /// Keyspaces to merge.
+    Keyspaces(KeyspaceMap),
+}
+
+/// What a node answers another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerReply {
+    /// The record; it is the payload.
+    Record,
+    /// The replica has no record of the key.
+    Absent,
+    /// The replica's record is the one that the request named.
+    Same,
+    /// The receiver holds the repaired record durably.
+    Repaired,
+    /// The answer to a forwarded put.
+    Forwarded(Acknowledged),
+    /// The state of the asked node.
+    Status(NodeStatus),
+    /// The keyspaces of the asked node after merging.
+    Keyspaces(KeyspaceMap),
+    /// The request failed at the asked node.
+    Failed(Failure),
+}
+
+/// What a node tells another, without an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerNotice {
+    /// Apply the record in the payload durably, forward it, and tell `coordinator`.
+    Apply {
+        /// The coordinator's id of the operation.
+        operation: OperationId,
+        /// Who is told.
+        coordinator: NodeIndex,
+        /// Keyspace.
+        keyspace: KeyspaceId,
+        /// Key.
+        key: Bytes,
+        /// Neighbours that the receiver forwards to; empty for a direct copy.
+        relay_to: Vec<NodeIndex>,
+    },
+    /// The sender's fate of an `Apply`.
+    Applied {
+        /// The coordinator's id of the operation.
+        operation: OperationId,
+        /// What became of it at the sender.
+        outcome: ApplyOutcome,
+    },
+    /// Once a second to every connected peer.
+    Gossip(Gossip),
+}
+
+/// What became of a record at one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ApplyOutcome {
+    /// It is durable.
+    Durable,
+    /// The replica refused or failed; it does not hold the record.
+    Refused,
+}
+
+/// Digests of what all nodes should agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gossip {
+    /// Random number that the sender drew when its process started: another one means that it was restarted.
+    pub boot: u64,
+    /// Digest of the sender's topology.
+    pub topology: u64,
+    /// Digest of the sender's keyspaces.
+    pub keyspaces: u64,
+}
+
+impl Message for PeerRequest {
+    const KIND: Kind = Kind::PeerRequest;
+}
+
+impl Message for PeerReply {
+    const KIND: Kind = Kind::PeerReply;
+}
+
+impl Message for PeerNotice {
+    const KIND: Kind = Kind::PeerNotice;
+}

@@ -1,0 +1,398 @@
+//! Round trips, truncations and extensions of every variant of every message.
+
+use std::collections::BTreeSet;
+use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::{
+    Acknowledged, ApplyOutcome, CellMeta, ClusterView, Envelope, Explanation, Failure,
+    FaultCommand, GetRequest, Gossip, Invalid, KeyspaceRequest, Kind, LinkFault, Message,
+    NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply, PeerRequest, PeerStatus, PutBody,
+    PutRequest, ReplicaReport, ReplicaState, Reply, Request, VersionSummary, from_frame, to_frame,
+};
+use crate::codec::{self, CodecError};
+use crate::frame::HEADER_BYTES;
+use crate::ids::{DcIndex, Epoch, Incarnation, KeyspaceId, Name, NodeIndex, OperationId};
+use crate::keyspace::{Conflict, KeyspaceMap};
+use crate::limits::{Limit, META_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::quorum::Level;
+use crate::time::WallTime;
+use crate::topology::{Addresses, Topology, TopologyFile};
+use crate::version::{Dot, Timestamp};
+
+const ENVELOPE: Envelope =
+    Envelope { request: 9, epoch: Epoch(3), budget: Some(Duration::from_millis(250)) };
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn topology() -> Topology {
+    let text = include_str!("../../../../topology/three-dcs.toml");
+    TopologyFile::parse(text).unwrap().check(Addresses::Optional).unwrap()
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn put_request() -> PutRequest {
+    PutRequest {
+        keyspace: name("default"),
+        key: bytes("k"),
+        level: Level::LocalQuorumPlus(2),
+        context: Some(bytes("c")),
+        body: PutBody::Value,
+        ttl: Some(SECOND),
+    }
+}
+
+fn requests() -> Vec<Request> {
+    let keyspace = name("default");
+    let blind = PutRequest { context: None, body: PutBody::Tombstone, ttl: None, ..put_request() };
+    let mut all = vec![
+        Request::Put(put_request()),
+        Request::Put(blind),
+        Request::Cluster,
+        Request::Status,
+        Request::Explain { keyspace: keyspace.clone(), key: bytes("k") },
+        Request::CreateKeyspace(KeyspaceRequest {
+            name: name("users"),
+            replication_factor: vec![(name("eu"), 3), (name("us"), 1)],
+            conflict: Conflict::Lww,
+            ttl: Some(SECOND),
+            record_bytes_max: Some(1_000),
+        }),
+    ];
+    for level in Level::NAMED.into_iter().chain([Level::LocalQuorumPlus(31)]) {
+        all.push(Request::Get(GetRequest { keyspace: keyspace.clone(), key: bytes("key"), level }));
+    }
+    let links = [LinkFault::Block, LinkFault::Delay(SECOND), LinkFault::LossPerMille(5)];
+    let set = |fault| FaultCommand::Set { nodes: vec![name("n1"), name("n2")], fault };
+    let commands = links.into_iter().map(set).chain([FaultCommand::Show, FaultCommand::Heal]);
+    all.extend(commands.map(Request::Fault));
+    all
+}
+
+fn failures() -> Vec<Failure> {
+    let (level, dc, node) = (Level::Quorum, Some(name("eu")), name("n1"));
+    let text = || "why".to_owned();
+    let invalid = [
+        Invalid::EmptyKey,
+        Invalid::KeyTooLong { got: 2_000 },
+        Invalid::TooLarge { limit: 1, got: 2 },
+        Invalid::UnknownKeyspace { name: name("x") },
+        Invalid::Level { detail: text() },
+        Invalid::Context { detail: text() },
+        Invalid::TooManySiblings { got: 65 },
+        Invalid::Keyspace { detail: text() },
+        Invalid::Message { detail: text() },
+        Invalid::Fault { detail: text() },
+    ];
+    let limits = [
+        Limit::OperationsInflight,
+        Limit::OutboxFrames,
+        Limit::StripeQueue,
+        Limit::SealedMemtables,
+        Limit::ConnectionRequests,
+    ];
+    let mut all: Vec<Failure> = invalid.into_iter().map(Failure::from).collect();
+    all.extend(limits.map(|what| Failure::Overloaded { what, retry_after: SECOND }));
+    all.extend([
+        Failure::Denied { operation: text(), needed: text() },
+        Failure::Unavailable { level, dc: dc.clone(), needed: 2, alive: 1 },
+        Failure::Unknown { level, dc: None, needed: 2, acked: 1 },
+        Failure::Deadline { level, dc, needed: 2, answered: 1 },
+        Failure::NotServing { node, reason: text() },
+        Failure::Storage { detail: text() },
+        Failure::Internal { detail: text() },
+    ]);
+    all
+}
+
+fn dot() -> Dot {
+    Dot { incarnation: Incarnation(u64::MAX), counter: 1 }
+}
+
+fn status() -> NodeStatus {
+    let peer = |rtt| PeerStatus { node: name("n2"), rtt, since: SECOND };
+    NodeStatus {
+        version: "0.1.0".to_owned(),
+        pid: 1,
+        uptime: SECOND,
+        epoch: Epoch(1),
+        incarnation: Incarnation(7),
+        data_bytes: 2,
+        tables: 3,
+        clients: 4,
+        peers: vec![peer(None), peer(Some(SECOND))],
+        operations: 5,
+        puts: 6,
+        gets: 7,
+        missed: 8,
+        repaired: 9,
+        lww_dropped: 10,
+    }
+}
+
+fn acknowledged() -> Acknowledged {
+    Acknowledged { context: bytes("context"), siblings: 2, acked: 3 }
+}
+
+fn cell(expires_at: Option<WallTime>) -> CellMeta {
+    CellMeta { length: 4, dot: dot(), timestamp: Timestamp(5), expires_at }
+}
+
+fn reports() -> Vec<NodeReport> {
+    let down = |silent_for| NodeState::Down { silent_for, reason: "gone".to_owned() };
+    let report = |state| NodeReport {
+        node: name("n1"),
+        dc: name("eu"),
+        rack: name("a"),
+        address: "127.0.0.1:1".to_owned(),
+        owns_per_mille: 1_000,
+        state,
+    };
+    vec![report(NodeState::Up(status())), report(down(None)), report(down(Some(SECOND)))]
+}
+
+fn replicas() -> Vec<ReplicaReport> {
+    let version = |length| VersionSummary { dot: dot(), timestamp: Timestamp(1), length };
+    let versions = vec![version(None), version(Some(3))];
+    let replica = |state| ReplicaReport {
+        node: name("n1"),
+        dc: name("eu"),
+        rack: name("a"),
+        state,
+        rtt: None,
+        local_order: 2,
+    };
+    let states = [
+        ReplicaState::Present { versions, digest: u128::MAX },
+        ReplicaState::Absent,
+        ReplicaState::Unreachable { reason: "gone".to_owned() },
+    ];
+    states.into_iter().map(replica).collect()
+}
+
+fn replies() -> Vec<Reply> {
+    let topology = topology();
+    let keyspaces = KeyspaceMap::new(&topology);
+    let mut all = vec![
+        Reply::Put(acknowledged()),
+        Reply::Get { context: bytes("c"), cells: vec![], answered: 1 },
+        Reply::Get {
+            context: bytes("c"),
+            cells: vec![cell(None), cell(Some(WallTime::from_micros(6)))],
+            answered: 2,
+        },
+        Reply::Cluster(ClusterView { topology, keyspaces, answered_by: name("n1") }),
+        Reply::Status(reports()),
+        Reply::Explain(Explanation {
+            token: 1,
+            partition: 2,
+            replicas: replicas(),
+            fallbacks: vec![name("n4")],
+        }),
+        Reply::KeyspaceCreated { known_by: 9 },
+        Reply::Faults(vec!["a".to_owned(), String::new()]),
+    ];
+    all.extend(failures().into_iter().map(Reply::Failed));
+    all
+}
+
+fn peer_requests() -> Vec<PeerRequest> {
+    let (keyspace, key) = (KeyspaceId(1), bytes("k"));
+    vec![
+        PeerRequest::Read { keyspace, key: key.clone(), known: None },
+        PeerRequest::Read { keyspace, key: key.clone(), known: Some(u128::MAX - 1) },
+        PeerRequest::Repair { keyspace, key },
+        PeerRequest::Forward { request: put_request(), local: DcIndex(2) },
+        PeerRequest::Status,
+        PeerRequest::Keyspaces(KeyspaceMap::new(&topology())),
+    ]
+}
+
+fn peer_replies() -> Vec<PeerReply> {
+    let mut all = vec![
+        PeerReply::Record,
+        PeerReply::Absent,
+        PeerReply::Same,
+        PeerReply::Repaired,
+        PeerReply::Forwarded(acknowledged()),
+        PeerReply::Status(status()),
+        PeerReply::Keyspaces(KeyspaceMap::new(&topology())),
+    ];
+    all.extend(failures().into_iter().map(PeerReply::Failed));
+    all
+}
+
+fn peer_notices() -> Vec<PeerNotice> {
+    let operation = OperationId(77);
+    let apply = |relay_to| PeerNotice::Apply {
+        operation,
+        coordinator: NodeIndex(1),
+        keyspace: KeyspaceId(1),
+        key: bytes("k"),
+        relay_to,
+    };
+    vec![
+        apply(vec![]),
+        apply(vec![NodeIndex(2), NodeIndex(300)]),
+        PeerNotice::Applied { operation, outcome: ApplyOutcome::Durable },
+        PeerNotice::Applied { operation, outcome: ApplyOutcome::Refused },
+        PeerNotice::Gossip(Gossip { boot: 1, topology: 2, keyspaces: 3 }),
+    ]
+}
+
+/// Round trip, truncations and extension of each message. The number of variants guards the lists above: a new
+/// variant shows as an encoding that decodes to something that no list holds.
+fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], variants: u32) {
+    let mut seen: Vec<Discriminant<M>> = Vec::new();
+    let mut numbers = BTreeSet::new();
+    for message in messages {
+        if !seen.contains(&discriminant(message)) {
+            seen.push(discriminant(message));
+        }
+        let frame = to_frame(message, Bytes::from_static(b"payload"), ENVELOPE).unwrap();
+        assert_eq!(Kind::from_byte(frame.kind), Some(M::KIND));
+        assert_eq!((frame.request, frame.epoch, frame.budget), (9, Epoch(3), ENVELOPE.budget));
+        assert_eq!(&frame.payload[..], b"payload");
+        assert_eq!(from_frame::<M>(&frame).as_ref(), Ok(message));
+        numbers.insert(u32::from_le_bytes(*frame.meta.first_chunk().unwrap()));
+        // Every cut of the small ones; large ones are cut at their ends, where the interesting bytes are.
+        let meta = &frame.meta;
+        for length in (0..meta.len()).filter(|&at| at < 400 || at + 100 > meta.len()) {
+            assert!(codec::decode::<M>(&meta[..length]).is_err(), "{message:?} cut at {length}");
+        }
+        let longer = [&meta[..], &[0]].concat();
+        assert!(codec::decode::<M>(&longer).is_err(), "{message:?} extended");
+    }
+    assert_eq!(numbers, (0..variants).collect(), "a list above misses a variant");
+    assert_eq!(seen.len(), variants as usize);
+    let error = codec::decode::<M>(&variants.to_le_bytes()).unwrap_err().to_string();
+    assert!(error.contains("variant"), "variant {variants} exists and is not tested: {error}");
+}
+
+#[test]
+fn every_message_survives_and_every_cut_of_it_is_refused() {
+    check(&requests(), 7);
+    check(&replies(), 8);
+    check(&peer_requests(), 5);
+    check(&peer_replies(), 8);
+    check(&peer_notices(), 3);
+}
+
+/// The bytes of the hot messages: nodes of different builds talk to each other.
+#[test]
+fn golden_bytes_of_hot_messages() {
+    let hex = |bytes: Bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let applied =
+        PeerNotice::Applied { operation: OperationId(0x77), outcome: ApplyOutcome::Refused };
+    assert_eq!(hex(codec::encode(&applied).unwrap()), "01000000770000000000000001000000");
+    let get = GetRequest { keyspace: name("ks"), key: bytes("k"), level: Level::One };
+    let expected = [
+        "00000000", // Get
+        "0200000000000000",
+        "6b73", // keyspace
+        "0100000000000000",
+        "6b", // key
+        "0300000000000000",
+        "4f4e45", // level, by name
+    ];
+    assert_eq!(hex(codec::encode(&Request::Get(get)).unwrap()), expected.concat());
+}
+
+#[test]
+fn kinds_have_stable_bytes() {
+    let table = [
+        (Kind::Request, 1),
+        (Kind::Reply, 2),
+        (Kind::PeerRequest, 3),
+        (Kind::PeerReply, 4),
+        (Kind::PeerNotice, 5),
+    ];
+    for (kind, byte) in table {
+        assert_eq!(kind.as_byte(), byte);
+    }
+    for byte in 0..=u8::MAX {
+        let expected = table.iter().find(|(_, number)| *number == byte).map(|(kind, _)| *kind);
+        assert_eq!(Kind::from_byte(byte), expected);
+    }
+    let kinds = [Request::KIND, Reply::KIND, PeerRequest::KIND, PeerReply::KIND, PeerNotice::KIND];
+    assert_eq!(kinds, table.map(|(kind, _)| kind));
+}
+
+#[test]
+fn what_does_not_fit_a_frame_is_an_error_and_no_panic() {
+    let frame =
+        to_frame(&Request::Cluster, Bytes::from(vec![0; PAYLOAD_BYTES_MAX]), ENVELOPE).unwrap();
+    assert_eq!(frame.encode_header().len(), HEADER_BYTES);
+    let (got, limit) = (PAYLOAD_BYTES_MAX + 1, PAYLOAD_BYTES_MAX);
+    let error = to_frame(&Request::Cluster, Bytes::from(vec![0; got]), ENVELOPE).unwrap_err();
+    assert_eq!(error, CodecError::TooLarge { part: "payload", got, limit });
+    let large = Reply::Faults(vec!["x".repeat(META_BYTES_MAX)]);
+    let error = to_frame(&large, Bytes::new(), ENVELOPE).unwrap_err();
+    assert!(matches!(error, CodecError::TooLarge { part: "meta", .. }), "{error}");
+}
+
+/// What a client may conclude from a failure: P11 in one table.
+#[test]
+fn failures_say_what_may_have_happened() {
+    for failure in failures() {
+        let (may_have_applied, is_retryable) = match &failure {
+            Failure::Invalid(_) | Failure::Denied { .. } => (false, false),
+            Failure::Internal { .. } => (true, false),
+            Failure::Unknown { .. } => (true, true),
+            Failure::Unavailable { .. }
+            | Failure::Deadline { .. }
+            | Failure::Overloaded { .. }
+            | Failure::NotServing { .. }
+            | Failure::Storage { .. } => (false, true),
+        };
+        assert_eq!(failure.may_have_applied(), may_have_applied, "{failure}");
+        assert_eq!(failure.is_retryable(), is_retryable, "{failure}");
+        let claims_nothing_written = failure.to_string().contains("nothing was written");
+        assert!(!(claims_nothing_written && may_have_applied), "{failure}");
+    }
+}
+
+#[test]
+fn failures_read_well() {
+    let level = Level::LocalQuorum;
+    let unavailable = Failure::Unavailable { level, dc: Some(name("eu")), needed: 2, alive: 1 };
+    let expected = "not enough live replicas in dc \"eu\" for LOCAL_QUORUM: 2 needed, 1 alive; nothing was written";
+    assert_eq!(unavailable.to_string(), expected);
+    let unknown = Failure::Unknown { level: Level::All, dc: None, needed: 9, acked: 4 };
+    let expected =
+        "write outcome unknown: 4 of 9 acknowledgements for ALL; replicas that applied it keep it";
+    assert_eq!(unknown.to_string(), expected);
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(variant in 0u32..10, tail in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut bytes = variant.to_le_bytes().to_vec();
+        bytes.extend(tail);
+        drop(codec::decode::<Request>(&bytes));
+        drop(codec::decode::<Reply>(&bytes));
+        drop(codec::decode::<PeerRequest>(&bytes));
+        drop(codec::decode::<PeerReply>(&bytes));
+        drop(codec::decode::<PeerNotice>(&bytes));
+    }
+
+    /// Damaged real messages reach deeper than random bytes.
+    #[test]
+    fn damaged_messages_never_panic(pick in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), with in any::<u8>()) {
+        let all = replies();
+        let mut bytes = codec::encode(pick.get(&all)).unwrap().to_vec();
+        let index = at.index(bytes.len());
+        bytes[index] = with;
+        drop(codec::decode::<Reply>(&bytes));
+    }
+}
