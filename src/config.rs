@@ -1,0 +1,263 @@
+//! The configuration of one node: a TOML file, checked as a whole.
+//!
+//! 1. [`Config::load`] reads the file; unknown keys are errors.
+//! 2. Every problem is reported at once, with the key, what was found and the fix.
+//! 3. Paths are relative to the file.
+//!
+//! The file describes one node; keyspaces and placement live in the cluster. The certificate says who the node is; the
+//! configuration repeats it so that a mix-up is noticed at start.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atoll_protocol::ids::Name;
+use serde::{Deserialize, Serialize};
+
+/// Memtable size unless the file says otherwise: 8 MiB hold some 7 000 records of 1 KiB.
+const MEMTABLE_BYTES_DEFAULT: u64 = 8 * 1_024 * 1_024;
+
+/// Smallest memtable that is accepted: one record of the highest cap must fit many times.
+const MEMTABLE_BYTES_MIN: u64 = 64 * 1_024;
+
+/// Largest memtable that is accepted: 1 GiB.
+const MEMTABLE_BYTES_MAX: u64 = 1 << 30;
+
+/// Interval between syncs under `periodic` durability unless the file says otherwise.
+const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This node's name.
+    pub node: Name,
+    /// Its datacenter.
+    pub dc: Name,
+    /// Its rack.
+    pub rack: Name,
+    /// Where its data lives.
+    pub data_dir: PathBuf,
+    /// The topology file that the cluster was created from.
+    pub topology: PathBuf,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// CA certificates that it trusts.
+    pub ca: PathBuf,
+    /// Its certificate.
+    pub certificate: PathBuf,
+    /// Its private key, mode 0600.
+    pub key: PathBuf,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// Memtable size in bytes.
+    pub memtable_bytes_max: u64,
+}
+
+/// What an acknowledgement of a write means (promise P1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The write is synced.
+    Fsync,
+    /// The write is synced within this interval.
+    Periodic(Duration),
+}
+
+/// The file as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// Who and where the node is.
+    pub node: RawNode,
+    /// Where it listens.
+    pub listen: RawListen,
+    /// Its credentials.
+    pub tls: RawTls,
+    /// Its storage.
+    #[serde(default)]
+    pub storage: RawStorage,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNode {
+    /// Name of the node.
+    pub id: String,
+    /// Its datacenter.
+    pub dc: String,
+    /// Its rack.
+    pub rack: String,
+    /// Where its data lives.
+    pub data_dir: PathBuf,
+    /// The topology file.
+    pub topology: PathBuf,
+}
+
+/// `[listen]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawListen {
+    /// `IP:port` of the QUIC socket.
+    pub quic: String,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    /// PEM file with the CA certificates.
+    pub ca: PathBuf,
+    /// PEM file with the node's certificate.
+    pub certificate: PathBuf,
+    /// PEM file with the node's private key.
+    pub key: PathBuf,
+}
+
+/// `[storage]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawStorage {
+    /// `fsync` (default) or `periodic`.
+    pub durability: Option<String>,
+    /// Interval of `periodic`, like `100ms`.
+    pub sync_interval: Option<String>,
+    /// Memtable size in bytes.
+    pub memtable_bytes_max: Option<u64>,
+}
+
+/// Why there is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {detail}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        detail: String,
+    },
+    /// The file is not TOML of the right shape.
+    #[error("{path}: {detail}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// What the parser says, with line and column.
+        detail: String,
+    },
+    /// Values that cannot be used; all of them.
+    #[error("{path}: {} problem(s)\n{}", problems.len(), problems.join("\n"))]
+    Invalid {
+        /// The file.
+        path: String,
+        /// One text each: key, what was found, and the fix.
+        problems: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names every problem at once.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+            path: shown.clone(),
+            detail: error.to_string(),
+        })?;
+        let raw: RawConfig = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+            path: shown.clone(),
+            detail: error.to_string(),
+        })?;
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        raw.check(base).map_err(|problems| ConfigError::Invalid { path: shown, problems })
+    }
+}
+
+impl RawConfig {
+    /// Checks every value; paths become relative to `base`.
+    ///
+    /// # Errors
+    /// One text per problem.
+    pub fn check(&self, base: &Path) -> Result<Config, Vec<String>> {
+        let mut problems = Vec::new();
+        let node = take_name("node.id", &self.node.id, &mut problems);
+        let dc = take_name("node.dc", &self.node.dc, &mut problems);
+        let rack = take_name("node.rack", &self.node.rack, &mut problems);
+        let listen = self.listen.quic.parse::<SocketAddr>().map_err(|_| {
+            problems.push(format!(
+                "  listen.quic: `{}` is not IP:port; write for example 0.0.0.0:7400",
+                self.listen.quic
+            ));
+        });
+        let durability = self.storage.durability(&mut problems);
+        let memtable_bytes_max = self.storage.memtable_bytes(&mut problems);
+        let (Some(node), Some(dc), Some(rack), Ok(listen)) = (node, dc, rack, listen) else {
+            return Err(problems);
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Config {
+            node,
+            dc,
+            rack,
+            data_dir: base.join(&self.node.data_dir),
+            topology: base.join(&self.node.topology),
+            listen,
+            ca: base.join(&self.tls.ca),
+            certificate: base.join(&self.tls.certificate),
+            key: base.join(&self.tls.key),
+            durability,
+            memtable_bytes_max,
+        })
+    }
+}
+
+impl RawStorage {
+    fn durability(&self, problems: &mut Vec<String>) -> Durability {
+        let interval = match self.sync_interval.as_deref().map(humantime::parse_duration) {
+            None => SYNC_INTERVAL_DEFAULT,
+            Some(Ok(interval)) if !interval.is_zero() => interval,
+            Some(_) => {
+                let found = self.sync_interval.as_deref().unwrap_or_default();
+                problems.push(format!(
+                    "  storage.sync_interval: `{found}` is not a time span; write for example 100ms"
+                ));
+                SYNC_INTERVAL_DEFAULT
+            }
+        };
+        match self.durability.as_deref() {
+            None | Some("fsync") => Durability::Fsync,
+            Some("periodic") => Durability::Periodic(interval),
+            Some(other) => {
+                problems.push(format!(
+                    "  storage.durability: `{other}` is unknown; use `fsync` (an acknowledged write is synced) or \
+                     `periodic` (synced within storage.sync_interval)"
+                ));
+                Durability::Fsync
+            }
+        }
+    }
+
+    fn memtable_bytes(&self, problems: &mut Vec<String>) -> u64 {
+        let bytes = self.memtable_bytes_max.unwrap_or(MEMTABLE_BYTES_DEFAULT);
+        if !(MEMTABLE_BYTES_MIN..=MEMTABLE_BYTES_MAX).contains(&bytes) {
+            problems.push(format!(
+                "  storage.memtable_bytes_max: {bytes} is outside {MEMTABLE_BYTES_MIN}..={MEMTABLE_BYTES_MAX}; \
+                 8388608 suits most nodes"
+            ));
+        }
+        bytes
+    }
+}
+
+fn take_name(key: &str, text: &str, problems: &mut Vec<String>) -> Option<Name> {
+    match Name::new(text) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            problems.push(format!("  {key}: {error}"));
+            None
+        }
+    }
+}

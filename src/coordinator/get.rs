@@ -1,0 +1,216 @@
+//! Drives one get: reads the replicas that the machine names, repairs the stale ones, answers.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use atoll_protocol::get::{GetEffect, GetError, GetInput, GetMachine, GetOutcome, GetPlan};
+use atoll_protocol::ids::{DcIndex, NodeIndex};
+use atoll_protocol::quorum::{Level, Shortfall};
+use atoll_protocol::record::Record;
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::wire::{Failure, PeerReply, PeerRequest};
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
+use crate::env::BoxFuture;
+
+/// A get of a key.
+pub struct Get {
+    /// The key.
+    pub target: Target,
+    /// How many replicas must answer.
+    pub level: Level,
+    /// The datacenter that `LOCAL` means.
+    pub local: DcIndex,
+    /// When the client's patience ends.
+    pub deadline: MonoTime,
+}
+
+/// What a get found.
+#[derive(Clone, Debug)]
+pub struct GetAnswer {
+    /// The join of what the replicas hold.
+    pub record: Record,
+    /// Replicas that answered.
+    pub answered: u16,
+}
+
+/// What the driver's loop holds besides the machine.
+struct Run {
+    get: Get,
+    wakes: BTreeSet<MonoTime>,
+    inputs: VecDeque<GetInput>,
+    under_way: FuturesUnordered<BoxFuture<'static, GetInput>>,
+    answer: Option<Answer<GetAnswer>>,
+}
+
+impl Coordinator {
+    /// Runs a get to its end: the answer, and the repairs behind it.
+    pub async fn get(&self, get: Get, answer: Answer<GetAnswer>) {
+        let _place = match self.parts.operations.enter() {
+            Ok(place) => place,
+            Err(limit) => return answer(Err(overloaded(limit))),
+        };
+        Self::count(&self.parts.counters.gets);
+        let mut machine = match self.admit_get(&get) {
+            Ok(machine) => machine,
+            Err(failure) => return answer(Err(failure)),
+        };
+        let mut run = Run {
+            get,
+            wakes: BTreeSet::new(),
+            inputs: VecDeque::from([GetInput::Start]),
+            under_way: FuturesUnordered::new(),
+            answer: Some(answer),
+        };
+        self.drive_get(&mut machine, &mut run).await;
+    }
+
+    fn admit_get(&self, get: &Get) -> Result<GetMachine, Failure> {
+        let spec = quorum_spec(&get.target, get.level, get.local)?;
+        let replicas = self.nearest_first(&get.target);
+        let plan = GetPlan {
+            spec,
+            coordinator: self.parts.cluster.own(),
+            hedge_after: self.patience(&replicas),
+            replicas,
+            empty: Record::empty(get.target.keyspace.conflict),
+            deadline: get.deadline,
+        };
+        GetMachine::admit(plan).map_err(|error| get_failure(error, get))
+    }
+
+    async fn drive_get(&self, machine: &mut GetMachine, run: &mut Run) {
+        let mut effects = Vec::new();
+        loop {
+            let input = match run.inputs.pop_front() {
+                Some(input) => input,
+                None => {
+                    let wake = run.wakes.first().copied();
+                    tokio::select! {
+                        biased;
+                        Some(input) = run.under_way.next() => input,
+                        () = self.sleep_until_wake(wake) => GetInput::Tick,
+                    }
+                }
+            };
+            let now = self.parts.env.mono();
+            run.wakes.retain(|at| *at > now);
+            machine.handle(now, input, &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out_get(effect, machine, run);
+            }
+            if machine.is_closed() || (run.answer.is_none() && now >= run.get.deadline) {
+                return;
+            }
+        }
+    }
+
+    fn carry_out_get(&self, effect: GetEffect, machine: &GetMachine, run: &mut Run) {
+        match effect {
+            GetEffect::Read { to, .. } if to == self.parts.cluster.own() => {
+                run.inputs.push_back(self.read_own(&run.get.target));
+            }
+            GetEffect::Read { to, known } => {
+                run.under_way.push(self.read_peer(to, known, &run.get));
+            }
+            GetEffect::Repair { to } => {
+                Self::count(&self.parts.counters.repaired);
+                let record = machine.joined().encode();
+                run.under_way.push(self.repair(to, record, &run.get));
+            }
+            GetEffect::WakeAt(at) => {
+                run.wakes.insert(at);
+            }
+            GetEffect::Finish(result) => {
+                let result = match result {
+                    Ok(GetOutcome { answered, .. }) => {
+                        Ok(GetAnswer { record: machine.joined().clone(), answered })
+                    }
+                    Err(error) => Err(get_failure(error, &run.get)),
+                };
+                if let Some(answer) = run.answer.take() {
+                    answer(result);
+                }
+            }
+        }
+    }
+
+    fn read_own(&self, target: &Target) -> GetInput {
+        let from = self.parts.cluster.own();
+        match self.parts.replica.read(&target.stored) {
+            Ok(record) => {
+                let record = record.unwrap_or_else(|| Record::empty(target.keyspace.conflict));
+                GetInput::Record { from, record }
+            }
+            Err(error) => {
+                tracing::error!(%error, "own replica cannot read");
+                GetInput::Failed { from }
+            }
+        }
+    }
+
+    fn read_peer(
+        &self,
+        to: NodeIndex,
+        known: Option<u128>,
+        get: &Get,
+    ) -> BoxFuture<'static, GetInput> {
+        let coordinator = self.clone();
+        let request = PeerRequest::Read {
+            keyspace: get.target.keyspace.id,
+            key: get.target.key.clone(),
+            known,
+        };
+        let (conflict, deadline) = (get.target.keyspace.conflict, get.deadline);
+        Box::pin(async move {
+            let peers = &coordinator.parts.peers;
+            match peers.call(to, &request, Bytes::new(), deadline).await {
+                Ok((PeerReply::Same, _)) => GetInput::Same { from: to },
+                Ok((PeerReply::Absent, _)) => {
+                    GetInput::Record { from: to, record: Record::empty(conflict) }
+                }
+                Ok((PeerReply::Record, payload)) => match Record::decode(payload) {
+                    Ok(record) if record.conflict() == conflict => {
+                        GetInput::Record { from: to, record }
+                    }
+                    Ok(_) | Err(_) => GetInput::Failed { from: to },
+                },
+                Ok(_) | Err(_) => GetInput::Failed { from: to },
+            }
+        })
+    }
+
+    fn repair(&self, to: NodeIndex, record: Bytes, get: &Get) -> BoxFuture<'static, GetInput> {
+        let coordinator = self.clone();
+        let (stored, deadline) = (get.target.stored.clone(), get.deadline);
+        let request =
+            PeerRequest::Repair { keyspace: get.target.keyspace.id, key: get.target.key.clone() };
+        Box::pin(async move {
+            let parts = &coordinator.parts;
+            let is_repaired = if to == parts.cluster.own() {
+                parts.replica.apply(stored, record).await.is_ok()
+            } else {
+                let reply = parts.peers.call(to, &request, record, deadline).await;
+                matches!(reply, Ok((PeerReply::Repaired, _)))
+            };
+            if is_repaired {
+                GetInput::Repaired { from: to }
+            } else {
+                GetInput::Failed { from: to }
+            }
+        })
+    }
+}
+
+fn get_failure(error: GetError, get: &Get) -> Failure {
+    match error {
+        GetError::Unavailable(short) => unavailable(&get.target.view, get.level, short),
+        GetError::Deadline(Shortfall { dc, needed, have }) => Failure::Deadline {
+            level: get.level,
+            dc: dc.and_then(|dc| get.target.view.dc_name(dc).cloned()),
+            needed,
+            answered: have,
+        },
+    }
+}

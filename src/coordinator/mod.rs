@@ -1,0 +1,181 @@
+//! The coordinator: runs client operations. It carries what the state machines of `atoll-protocol` decide.
+//!
+//! ```text
+//! service ─▶ Coordinator::put ─▶ PutMachine ─effects─▶ own replica, peers
+//!                 ▲                   ▲
+//!                 └── answer          └── Operations ◀─ Applied notices, lost peers
+//! ```
+//!
+//! 1. A request takes its view of the cluster once ([`Target::locate`]).
+//! 2. The machine admits it or fails it before anything is written.
+//! 3. The driver loops: effects out, completions in, until the machine is closed.
+//!
+//! Invariants
+//! - An operation is owned by its task here, not by the client's connection: a client that goes away loses only its
+//!   answer.
+//! - The answer is given exactly once.
+//! - Operations under way are bounded by [`OPERATIONS_MAX`].
+
+mod get;
+mod operations;
+mod put;
+mod target;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use atoll_protocol::ids::{DcIndex, NodeIndex};
+use atoll_protocol::limits::Limit;
+use atoll_protocol::put::{Liveness, Replica as ReplicaSlot};
+use atoll_protocol::quorum::{Level, QuorumSpec, Shortfall};
+use atoll_protocol::wire::{Failure, Invalid};
+
+use crate::cluster::{Cluster, View};
+use crate::env::Env;
+use crate::net::Peers;
+use crate::replica::Replica;
+
+pub use get::{Get, GetAnswer};
+pub use operations::{OPERATIONS_MAX, Operations};
+pub use put::Put;
+pub use target::Target;
+
+/// Slack on top of the round-trip time before a slow replica is backed up or a relay is doubted: a sync and a
+/// scheduling hiccup on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Gives an operation's result to whoever asked; called exactly once.
+pub type Answer<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;
+
+/// Counters of the operations that one node coordinated, since it started.
+#[derive(Debug, Default)]
+pub struct CoordinatorCounters {
+    /// Puts and deletes.
+    pub puts: AtomicU64,
+    /// Gets.
+    pub gets: AtomicU64,
+    /// Replicas that missed a put.
+    pub missed: AtomicU64,
+    /// Stale replicas that gets found and repaired.
+    pub repaired: AtomicU64,
+}
+
+/// The coordinator of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Coordinator {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    env: Env,
+    cluster: Arc<Cluster>,
+    peers: Arc<Peers>,
+    replica: Replica,
+    operations: Operations,
+    counters: CoordinatorCounters,
+}
+
+/// What a coordinator works with.
+pub struct Surroundings {
+    /// Time and chance.
+    pub env: Env,
+    /// The cluster as this node knows it.
+    pub cluster: Arc<Cluster>,
+    /// The other nodes.
+    pub peers: Arc<Peers>,
+    /// This node's replica.
+    pub replica: Replica,
+}
+
+impl Coordinator {
+    /// A coordinator without operations.
+    pub fn new(surroundings: Surroundings) -> Self {
+        let Surroundings { env, cluster, peers, replica } = surroundings;
+        let parts = Parts {
+            env,
+            cluster,
+            peers,
+            replica,
+            operations: Operations::default(),
+            counters: CoordinatorCounters::default(),
+        };
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// The operations under way.
+    pub fn operations(&self) -> &Operations {
+        &self.parts.operations
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> &CoordinatorCounters {
+        &self.parts.counters
+    }
+
+    /// The replicas of a target as this node sees them now: itself first, then by datacenter and round-trip time.
+    fn nearest_first(&self, target: &Target) -> Vec<ReplicaSlot> {
+        let own = self.parts.cluster.own();
+        let own_dc = self.parts.cluster.own_dc();
+        let mut slots: Vec<_> = target
+            .replicas
+            .nodes
+            .iter()
+            .map(|&(node, dc)| {
+                let distance = match (node == own, dc == own_dc) {
+                    (true, _) => 0u8,
+                    (false, true) => 1,
+                    (false, false) => 2,
+                };
+                let rtt = self.parts.peers.rtt(node).unwrap_or(Duration::MAX);
+                (distance, rtt, self.slot(node, dc))
+            })
+            .collect();
+        slots.sort_by_key(|(distance, rtt, _)| (*distance, *rtt));
+        slots.into_iter().map(|(_, _, slot)| slot).collect()
+    }
+
+    /// The replicas of a target in preference order.
+    fn preference_list(&self, target: &Target) -> Vec<ReplicaSlot> {
+        target.replicas.nodes.iter().map(|&(node, dc)| self.slot(node, dc)).collect()
+    }
+
+    fn slot(&self, node: NodeIndex, dc: DcIndex) -> ReplicaSlot {
+        let liveness = if node == self.parts.cluster.own() {
+            Liveness::Alive
+        } else {
+            self.parts.peers.liveness(node)
+        };
+        ReplicaSlot { node, dc, liveness }
+    }
+
+    /// How long to wait for the slowest of `slots` before doubting it.
+    fn patience(&self, slots: &[ReplicaSlot]) -> Duration {
+        let slowest = slots.iter().filter_map(|slot| self.parts.peers.rtt(slot.node)).max();
+        PATIENCE + 2 * slowest.unwrap_or_default()
+    }
+
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What `level` demands of a target, asked in datacenter `local`.
+fn quorum_spec(target: &Target, level: Level, local: DcIndex) -> Result<QuorumSpec, Failure> {
+    QuorumSpec::new(level, &target.replicas.counts, local)
+        .map_err(|error| Invalid::Level { detail: error.to_string() }.into())
+}
+
+/// The failure of an operation that was not admitted.
+fn unavailable(view: &View, level: Level, shortfall: Shortfall) -> Failure {
+    Failure::Unavailable {
+        level,
+        dc: shortfall.dc.and_then(|dc| view.dc_name(dc).cloned()),
+        needed: shortfall.needed,
+        alive: shortfall.have,
+    }
+}
+
+fn overloaded(what: Limit) -> Failure {
+    Failure::Overloaded { what, retry_after: crate::replica::STRIPE_RETRY_AFTER }
+}

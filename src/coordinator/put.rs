@@ -1,0 +1,243 @@
+//! Drives one put: mints at the own replica, sends what the machine says, tells it what comes back.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use atoll_protocol::ids::DcIndex;
+use atoll_protocol::put::{PutEffect, PutError, PutInput, PutMachine, PutOutcome, PutPlan};
+use atoll_protocol::quorum::Level;
+use atoll_protocol::record::CellBody;
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::version::Context;
+use atoll_protocol::wire::{Acknowledged, Failure, Invalid, PeerNotice};
+use tokio::sync::oneshot;
+
+use super::operations::Registered;
+use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
+use crate::replica::{MintError, MintRequest, Minted};
+
+/// A put or delete of a key that this node replicates.
+pub struct Put {
+    /// The key.
+    pub target: Target,
+    /// How many replicas must acknowledge.
+    pub level: Level,
+    /// The datacenter that `LOCAL` means.
+    pub local: DcIndex,
+    /// Value or tombstone.
+    pub body: CellBody,
+    /// What the client has seen.
+    pub context: Context,
+    /// Time until the value expires.
+    pub ttl: Option<Duration>,
+    /// When the client's patience ends.
+    pub deadline: MonoTime,
+}
+
+/// What the driver's loop holds besides the machine.
+struct Run<'a> {
+    target: &'a Target,
+    minted: Minted,
+    level: Level,
+    registered: Registered<'a>,
+    wakes: BTreeSet<MonoTime>,
+    /// Completions that came up while effects were carried out.
+    inputs: VecDeque<PutInput>,
+    answer: Option<Answer<Acknowledged>>,
+}
+
+impl Coordinator {
+    /// Runs a put to its very end, which is later than its answer: until every replica's fate is known.
+    ///
+    /// # Panics
+    /// If this node is not a replica of the key: the service forwards such puts.
+    pub async fn put(&self, put: Put, answer: Answer<Acknowledged>) {
+        let _place = match self.parts.operations.enter() {
+            Ok(place) => place,
+            Err(limit) => return answer(Err(overloaded(limit))),
+        };
+        Self::count(&self.parts.counters.puts);
+        let mut machine = match self.admit_put(&put) {
+            Ok(machine) => machine,
+            Err(failure) => return answer(Err(failure)),
+        };
+        let (minted, durable) = match self.mint(&put).await {
+            Ok(minted) => minted,
+            Err(failure) => return answer(Err(failure)),
+        };
+        let mut run = Run {
+            target: &put.target,
+            minted,
+            level: put.level,
+            registered: self.parts.operations.register(),
+            wakes: BTreeSet::new(),
+            inputs: VecDeque::from([PutInput::Minted]),
+            answer: Some(answer),
+        };
+        self.drive_put(&mut machine, &mut run, durable).await;
+    }
+
+    fn admit_put(&self, put: &Put) -> Result<PutMachine, Failure> {
+        let spec = quorum_spec(&put.target, put.level, put.local)?;
+        let replicas = self.preference_list(&put.target);
+        let plan = PutPlan {
+            spec,
+            coordinator: self.parts.cluster.own(),
+            rerelay_after: self.patience(&replicas),
+            replicas,
+            deadline: put.deadline,
+        };
+        PutMachine::admit(plan).map_err(|error| match error {
+            PutError::Unavailable(short) => unavailable(&put.target.view, put.level, short),
+            PutError::Unknown(short) => unknown(&put.target, put.level, short),
+        })
+    }
+
+    async fn mint(&self, put: &Put) -> Result<(Minted, oneshot::Receiver<()>), Failure> {
+        let request = MintRequest {
+            conflict: put.target.keyspace.conflict,
+            body: put.body.clone(),
+            context: put.context.clone(),
+            ttl: put.ttl,
+        };
+        let minting = self.parts.replica.mint(put.target.stored.clone(), request);
+        let minting = minting.map_err(overloaded)?;
+        match minting.minted.await {
+            Ok(Ok(minted)) => Ok((minted, minting.durable)),
+            Ok(Err(MintError::TooManySiblings { siblings })) => {
+                Err(Invalid::TooManySiblings { got: siblings }.into())
+            }
+            Ok(Err(MintError::Storage { detail })) => Err(Failure::Storage { detail }),
+            Err(_) => Err(self.stopping()),
+        }
+    }
+
+    async fn drive_put(
+        &self,
+        machine: &mut PutMachine,
+        run: &mut Run<'_>,
+        durable: oneshot::Receiver<()>,
+    ) {
+        let own = self.parts.cluster.own();
+        let mut durable = Some(durable);
+        let mut effects = Vec::new();
+        loop {
+            let input = match run.inputs.pop_front() {
+                Some(input) => input,
+                None => {
+                    let wake = run.wakes.first().copied();
+                    tokio::select! {
+                        biased;
+                        news = run.registered.news.recv() => news.unwrap_or(PutInput::Tick),
+                        synced = settled(&mut durable) => match synced {
+                            Ok(()) => PutInput::Acked { from: own },
+                            Err(_) => PutInput::Failed { from: own },
+                        },
+                        () = self.sleep_until_wake(wake) => PutInput::Tick,
+                    }
+                }
+            };
+            let now = self.parts.env.mono();
+            run.wakes.retain(|at| *at > now);
+            machine.handle(now, input, &mut effects);
+            for effect in effects.drain(..) {
+                self.carry_out_put(effect, run);
+            }
+            if machine.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn carry_out_put(&self, effect: PutEffect, run: &mut Run<'_>) {
+        match effect {
+            PutEffect::Send { to, relay_to } => {
+                let notice = PeerNotice::Apply {
+                    operation: run.registered.id,
+                    coordinator: self.parts.cluster.own(),
+                    keyspace: run.target.keyspace.id,
+                    key: run.target.key.clone(),
+                    relay_to,
+                };
+                let lane = run.target.stored.token().0;
+                let sent = self.parts.peers.notify(to, &notice, run.minted.bytes.clone(), lane);
+                if sent.is_err() {
+                    run.inputs.push_back(PutInput::Failed { from: to });
+                }
+            }
+            PutEffect::Missed { owner } => {
+                Self::count(&self.parts.counters.missed);
+                tracing::debug!(?owner, partition = run.target.partition.0, "replica missed a put");
+            }
+            PutEffect::WakeAt(at) => {
+                run.wakes.insert(at);
+            }
+            PutEffect::Finish(result) => {
+                if let Some(answer) = run.answer.take() {
+                    answer(self.put_result(result, run));
+                }
+            }
+        }
+    }
+
+    fn put_result(
+        &self,
+        result: Result<PutOutcome, PutError>,
+        run: &Run<'_>,
+    ) -> Result<Acknowledged, Failure> {
+        match result {
+            Ok(PutOutcome { acked }) => {
+                let record = &run.minted.record;
+                Ok(Acknowledged {
+                    context: record.context(run.target.stored.token().0).encode(),
+                    siblings: u16::try_from(record.sibling_count()).unwrap_or(u16::MAX),
+                    acked,
+                })
+            }
+            Err(PutError::Unavailable(short)) => {
+                Err(unavailable(&run.target.view, run.level, short))
+            }
+            Err(PutError::Unknown(short)) => Err(unknown(run.target, run.level, short)),
+        }
+    }
+
+    pub(super) async fn sleep_until_wake(&self, wake: Option<MonoTime>) {
+        match wake {
+            Some(at) => self.parts.env.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn stopping(&self) -> Failure {
+        let view = self.parts.cluster.view();
+        match view.node_name(self.parts.cluster.own()) {
+            Some(node) => {
+                Failure::NotServing { node: node.clone(), reason: "it is stopping".to_owned() }
+            }
+            None => Failure::Internal { detail: "this node is not in its own topology".to_owned() },
+        }
+    }
+}
+
+/// Resolves once, when the own replica's write is settled; never again afterwards.
+async fn settled(
+    durable: &mut Option<oneshot::Receiver<()>>,
+) -> Result<(), oneshot::error::RecvError> {
+    match durable {
+        Some(receiver) => {
+            let result = receiver.await;
+            *durable = None;
+            result
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn unknown(target: &Target, level: Level, short: atoll_protocol::quorum::Shortfall) -> Failure {
+    Failure::Unknown {
+        level,
+        dc: short.dc.and_then(|dc| target.view.dc_name(dc).cloned()),
+        needed: short.needed,
+        acked: short.have,
+    }
+}

@@ -1,0 +1,302 @@
+//! Node metadata in redb: who this data directory belongs to, its incarnation, topologies, keyspaces.
+//!
+//! Nothing here is needed to interpret the storage engine's files. Each fact has its own key in one table and its own
+//! version byte (the codec's first field would do, but a byte in front is what migration looks at).
+//!
+//! 1. [`Meta::open`] creates the table on first use.
+//! 2. [`Meta::claim`] checks that the directory belongs to the node that opens it; on first use it writes that down.
+//! 3. [`Meta::begin_life`] hands out the incarnation: the stored one if the last stop was clean (and removes the
+//!    clean marker, durably, before it returns), a new random one otherwise.
+//! 4. [`Meta::end_life`] writes the clean marker with the counters, after the engine was closed.
+//!
+//! Invariants
+//! - While a node serves there is no clean marker.
+//! - A topology is stored durably before it is acted on.
+//!
+//! Every call blocks on disk; the node calls them at start, at stop, and when a keyspace is created.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use atoll_protocol::codec;
+use atoll_protocol::ids::{Epoch, Incarnation, Name};
+use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::token::Partition;
+use atoll_protocol::topology::Topology;
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// All facts, by name.
+const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
+
+/// Version byte in front of every fact.
+const FACT_VERSION: u8 = 1;
+
+/// redb's page cache: metadata is a few hundred kilobytes at most.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// The owner of a data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Cluster.
+    pub cluster: Name,
+    /// Datacenter.
+    pub dc: Name,
+    /// Rack.
+    pub rack: Name,
+    /// Node.
+    pub node: Name,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.cluster, self.dc, self.rack, self.node)
+    }
+}
+
+/// How the last process on this data directory ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastStop {
+    /// There was none.
+    FirstBoot,
+    /// It wrote the clean marker.
+    Clean,
+    /// It did not.
+    Unclean,
+}
+
+/// The incarnation to mint under.
+#[derive(Clone, Debug)]
+pub struct BegunLife {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// Greatest counter minted per partition under it.
+    pub minted: BTreeMap<Partition, u64>,
+    /// How the last process ended.
+    pub last_stop: LastStop,
+}
+
+/// Written at a clean stop, removed at the next start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CleanMarker {
+    incarnation: Incarnation,
+    minted: Vec<(u32, u64)>,
+}
+
+/// Why metadata cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MetaError {
+    /// redb failed.
+    #[error("node metadata: {0}")]
+    Database(#[from] redb::Error),
+    /// A fact does not decode.
+    #[error("node metadata: `{fact}` is damaged: {detail}")]
+    Damaged {
+        /// Its name.
+        fact: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Another process has the metadata open.
+    #[error(
+        "data directory {path} is in use by another process; stop it, or give this node another data_dir"
+    )]
+    InUse {
+        /// The metadata file.
+        path: String,
+    },
+    /// The data directory is another node's.
+    #[error(
+        "the data directory belongs to {found}, and the configuration says {expected}; point data_dir to this node's \
+         own directory, or to an empty one"
+    )]
+    OtherOwner {
+        /// Who wrote it.
+        found: Box<Owner>,
+        /// Who opens it.
+        expected: Box<Owner>,
+    },
+}
+
+/// The metadata of one node.
+#[derive(Debug)]
+pub struct Meta {
+    database: Database,
+}
+
+impl Meta {
+    /// Opens the metadata file, creating it if need be.
+    ///
+    /// # Errors
+    /// [`MetaError::InUse`] if another process has it open; [`MetaError::Database`] for anything else.
+    pub fn open(path: &Path) -> Result<Self, MetaError> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
+        match database {
+            Ok(database) => Self::with_table(database),
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
+                Err(MetaError::InUse { path: path.display().to_string() })
+            }
+            Err(error) => Err(MetaError::Database(error.into())),
+        }
+    }
+
+    /// Opens metadata on a backend of the simulator's.
+    ///
+    /// # Errors
+    /// [`MetaError::Database`].
+    pub fn open_on(backend: impl StorageBackend) -> Result<Self, MetaError> {
+        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
+        Self::with_table(database.map_err(redb::Error::from)?)
+    }
+
+    /// Checks that the directory belongs to `owner`; the first one to claim it, owns it.
+    ///
+    /// # Errors
+    /// [`MetaError::OtherOwner`] names both.
+    pub fn claim(&self, owner: &Owner) -> Result<(), MetaError> {
+        match self.read::<Owner>("owner")? {
+            Some(found) if found == *owner => Ok(()),
+            Some(found) => Err(MetaError::OtherOwner {
+                found: Box::new(found),
+                expected: Box::new(owner.clone()),
+            }),
+            None => self.write("owner", owner),
+        }
+    }
+
+    /// The incarnation to mint under; `fresh` is used unless the last stop was clean.
+    ///
+    /// # Errors
+    /// [`MetaError`]; nothing may be served then.
+    pub fn begin_life(&self, fresh: Incarnation) -> Result<BegunLife, MetaError> {
+        let marker = self.read::<CleanMarker>("clean")?;
+        let last = self.read::<Incarnation>("incarnation")?;
+        if marker.is_some() {
+            self.remove("clean")?;
+        }
+        let (incarnation, minted, last_stop) = match (marker, last) {
+            (Some(marker), Some(last)) if marker.incarnation == last => {
+                let minted = marker.minted.into_iter().map(|(p, count)| (Partition(p), count));
+                (last, minted.collect(), LastStop::Clean)
+            }
+            (_, None) => (fresh, BTreeMap::new(), LastStop::FirstBoot),
+            (_, Some(_)) => (fresh, BTreeMap::new(), LastStop::Unclean),
+        };
+        if last_stop != LastStop::Clean {
+            self.write("incarnation", &incarnation)?;
+        }
+        Ok(BegunLife { incarnation, minted, last_stop })
+    }
+
+    /// Writes the clean marker. The storage engine must be closed already.
+    ///
+    /// # Errors
+    /// [`MetaError`]; the next start will then mint a new incarnation.
+    pub fn end_life(
+        &self,
+        incarnation: Incarnation,
+        minted: &BTreeMap<Partition, u64>,
+    ) -> Result<(), MetaError> {
+        let minted = minted.iter().map(|(partition, count)| (partition.0, *count)).collect();
+        self.write("clean", &CleanMarker { incarnation, minted })
+    }
+
+    /// The newest stored topology.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub fn topology(&self) -> Result<Option<Topology>, MetaError> {
+        let Some(epoch) = self.read::<Epoch>("epoch")? else {
+            return Ok(None);
+        };
+        self.read(&topology_fact(epoch))
+    }
+
+    /// Stores a topology durably and makes it the newest.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub fn store_topology(&self, topology: &Topology) -> Result<(), MetaError> {
+        self.write(&topology_fact(topology.epoch()), topology)?;
+        self.write("epoch", &topology.epoch())
+    }
+
+    /// The stored keyspaces.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub fn keyspaces(&self) -> Result<Option<KeyspaceMap>, MetaError> {
+        self.read("keyspaces")
+    }
+
+    /// Stores the keyspaces durably.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub fn store_keyspaces(&self, keyspaces: &KeyspaceMap) -> Result<(), MetaError> {
+        self.write("keyspaces", keyspaces)
+    }
+
+    fn with_table(database: Database) -> Result<Self, MetaError> {
+        let meta = Self { database };
+        let transaction = meta.database.begin_write().map_err(redb::Error::from)?;
+        transaction.open_table(FACTS).map_err(redb::Error::from)?;
+        transaction.commit().map_err(redb::Error::from)?;
+        Ok(meta)
+    }
+
+    fn read<F: DeserializeOwned>(&self, fact: &str) -> Result<Option<F>, MetaError> {
+        let damaged = |detail: String| MetaError::Damaged { fact: fact.to_owned(), detail };
+        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
+        let table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
+        let Some(guard) = table.get(fact).map_err(redb::Error::from)? else {
+            return Ok(None);
+        };
+        match guard.value().split_first() {
+            Some((&FACT_VERSION, bytes)) => {
+                codec::decode(bytes).map(Some).map_err(|error| damaged(error.to_string()))
+            }
+            Some((version, _)) => Err(damaged(format!("version {version} is unknown"))),
+            None => Err(damaged("it is empty".to_owned())),
+        }
+    }
+
+    fn write<F: Serialize>(&self, fact: &str, value: &F) -> Result<(), MetaError> {
+        let encoded = codec::encode(value).map_err(|error| MetaError::Damaged {
+            fact: fact.to_owned(),
+            detail: error.to_string(),
+        })?;
+        let mut bytes = Vec::with_capacity(1 + encoded.len());
+        bytes.push(FACT_VERSION);
+        bytes.extend_from_slice(&encoded);
+        self.change(|table| table.insert(fact, bytes.as_slice()).map(|_| ()))
+    }
+
+    fn remove(&self, fact: &str) -> Result<(), MetaError> {
+        self.change(|table| table.remove(fact).map(|_| ()))
+    }
+
+    /// One durable transaction: redb syncs before `commit` returns.
+    fn change(
+        &self,
+        edit: impl FnOnce(
+            &mut redb::Table<'_, &'static str, &'static [u8]>,
+        ) -> Result<(), redb::StorageError>,
+    ) -> Result<(), MetaError> {
+        let transaction = self.database.begin_write().map_err(redb::Error::from)?;
+        {
+            let mut table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
+            edit(&mut table).map_err(redb::Error::from)?;
+        }
+        transaction.commit().map_err(redb::Error::from)?;
+        Ok(())
+    }
+}
+
+fn topology_fact(epoch: Epoch) -> String {
+    format!("topology/{epoch}")
+}

@@ -1,0 +1,72 @@
+//! Calls under way: requests to peers that wait for their replies.
+//!
+//! A call is registered before its frame is queued, completed by the reader of the link, and failed when that link
+//! breaks. Its id is unique within the process.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use atoll_protocol::frame::Frame;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::peers::LinkId;
+
+/// Why a call has no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The request never left this node.
+    #[error("not connected")]
+    NotSent,
+    /// The link broke after the request was queued: the peer may have carried it out.
+    #[error("the connection broke before the reply came")]
+    Lost,
+    /// The deadline passed: the peer may have carried it out, or may still.
+    #[error("no reply before the deadline")]
+    Deadline,
+    /// The reply could not be understood.
+    #[error("malformed reply")]
+    Malformed,
+}
+
+/// The calls of one node.
+#[derive(Debug, Default)]
+pub(super) struct Calls {
+    next: AtomicU64,
+    waiting: Mutex<BTreeMap<u64, Waiting>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    link: LinkId,
+    reply: oneshot::Sender<Frame>,
+}
+
+impl Calls {
+    /// Registers a call on `link`; the receiver fails if the link breaks.
+    pub(super) fn register(&self, link: LinkId) -> (u64, oneshot::Receiver<Frame>) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let (reply, receiver) = oneshot::channel();
+        self.waiting.lock().insert(id, Waiting { link, reply });
+        (id, receiver)
+    }
+
+    /// Gives `frame` to the call that it answers; a reply that nobody waits for any more is dropped.
+    pub(super) fn complete(&self, frame: Frame) {
+        let waiting = self.waiting.lock().remove(&frame.request);
+        if let Some(waiting) = waiting {
+            // The caller may have stopped waiting between the two lines.
+            let _ = waiting.reply.send(frame);
+        }
+    }
+
+    /// Forgets a call whose caller stopped waiting.
+    pub(super) fn forget(&self, id: u64) {
+        self.waiting.lock().remove(&id);
+    }
+
+    /// Fails every call on `link`.
+    pub(super) fn fail_link(&self, link: LinkId) {
+        self.waiting.lock().retain(|_, waiting| waiting.link != link);
+    }
+}

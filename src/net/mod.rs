@@ -1,0 +1,158 @@
+//! The network seam: connections that carry frames, and who is at their other end.
+//!
+//! [`Transport`] and [`Link`] are what the node knows of a network; `quic.rs` is the real one, the simulator brings
+//! its own. A link is symmetric: either side sends frames at any time, replies repeat the request's id.
+//!
+//! ```text
+//! transport ──accept/connect──▶ link ──recv──▶ peers.rs (replies) or Handler (everything else)
+//! ```
+//!
+//! Invariants
+//! - The identity of a link comes from its certificate ([`Link::identity`]), never from a frame.
+//! - Sending never blocks: a full outbox is an error with a name.
+
+mod faults;
+mod links;
+mod peers;
+mod calls;
+mod quic;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::identity::Identity;
+use atoll_protocol::ids::NodeIndex;
+
+use crate::env::BoxFuture;
+
+pub use calls::CallError;
+pub use faults::{EmulatedLinks, FaultPolicy, Faults, Peer as EmulatedPeer};
+pub use links::{LinkServer, serve_links};
+pub use peers::{LinkId, PeerState, Peers};
+pub use quic::QuicTransport;
+
+/// A network that nodes and clients are on.
+pub trait Transport: Send + Sync + 'static {
+    /// Connects to a node and checks that it is the one that is expected.
+    fn connect(&self, to: PeerAddress) -> BoxFuture<'_, Result<Arc<dyn Link>, ConnectFailure>>;
+    /// The next connection that somebody made to us; `None` once the transport is closed.
+    fn accept(&self) -> BoxFuture<'_, Option<Arc<dyn Link>>>;
+    /// Closes every link and stops accepting.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// One connection.
+pub trait Link: Send + Sync + 'static {
+    /// Who is at the other end, by certificate.
+    fn identity(&self) -> &Identity;
+    /// Which protocol the link speaks.
+    fn protocol(&self) -> Protocol;
+    /// Address of the other end, for logs.
+    fn remote(&self) -> String;
+    /// Queues a frame. Frames with the same `lane_hint` keep their order.
+    ///
+    /// # Errors
+    /// [`SendFailure`]; the frame was not sent.
+    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure>;
+    /// The next frame; `None` once the link is closed.
+    fn recv(&self) -> BoxFuture<'_, Option<Frame>>;
+    /// Smoothed round-trip time.
+    fn rtt(&self) -> Duration;
+    /// True once the link is closed.
+    fn is_closed(&self) -> bool;
+    /// Closes the link and tells the other end why.
+    fn close(&self, reason: LinkClose);
+    /// Why the link was closed, for logs; waits until it is.
+    fn closed(&self) -> BoxFuture<'_, String>;
+}
+
+/// The protocol of a link, as negotiated by ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `atoll-client/1`.
+    Client,
+    /// `atoll-peer/1`.
+    Peer,
+}
+
+/// A node to connect to, and who it must turn out to be.
+#[derive(Clone, Debug)]
+pub struct PeerAddress {
+    /// `host:port`.
+    pub address: String,
+    /// The identity that its certificate must show.
+    pub identity: Identity,
+}
+
+/// Why no connection was made; words for logs and `atoll status`.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct ConnectFailure {
+    /// What happened.
+    pub detail: String,
+}
+
+/// Why a frame was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendFailure {
+    /// The outbox is full.
+    #[error("the outbox is full")]
+    Full,
+    /// The message does not fit a frame.
+    #[error("the message does not fit a frame")]
+    TooLarge,
+    /// The link is closed, or there is none.
+    #[error("not connected")]
+    Closed,
+}
+
+/// Why we close a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkClose {
+    /// The node is shutting down.
+    Shutdown,
+    /// A newer link to the same peer took its place.
+    Replaced,
+    /// The other end broke the protocol.
+    Protocol(String),
+    /// The other end is not who it may be.
+    Denied(String),
+}
+
+/// What a node does with what arrives. Implemented by `service`.
+pub trait Handler: Send + Sync + 'static {
+    /// A frame of a client.
+    fn on_client_frame(&self, link: &Arc<dyn Link>, frame: Frame);
+    /// A request or notice of a peer; replies are matched before.
+    fn on_peer_frame(&self, from: &PeerLink, frame: Frame);
+    /// A link to this peer broke: what was under way on it is lost.
+    fn on_peer_lost(&self, peer: NodeIndex);
+    /// The index of the peer that this identity names, if it is a member.
+    ///
+    /// # Errors
+    /// Why it is not, for the close reason.
+    fn admit_peer(&self, identity: &Identity) -> Result<NodeIndex, String>;
+    /// A client's link was opened or closed.
+    fn on_client_link(&self, change: LinkChange);
+}
+
+/// A peer's link in use.
+#[derive(Clone)]
+pub struct PeerLink {
+    /// The peer.
+    pub peer: NodeIndex,
+    /// The link's number within this process.
+    pub id: LinkId,
+    /// The link.
+    pub link: Arc<dyn Link>,
+}
+
+/// Whether a link came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkChange {
+    /// It was opened.
+    Opened,
+    /// It was closed.
+    Closed,
+}

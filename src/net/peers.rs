@@ -1,0 +1,291 @@
+//! The peers of a node: who is connected, and how to send to them.
+//!
+//! One slot per node of the topology. A slot usually has one link; it has two for a while when both ends dialled at
+//! once, and the newest is used for sending.
+//!
+//! 1. `links.rs` adopts links as they are made and drops them as they break.
+//! 2. [`Peers::send`] queues a notice, [`Peers::call`] a request whose reply it waits for.
+//! 3. A peer that shows a new boot id was restarted: its older links are closed at once instead of timing out.
+//!
+//! Invariants
+//! - A peer is alive exactly while it has an open link; losing the last one is reported once.
+//! - No lock is held across an await.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::ids::{Epoch, NodeIndex};
+use atoll_protocol::put::Liveness;
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::wire::{self, Envelope, PeerNotice, PeerReply, PeerRequest};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::calls::{CallError, Calls};
+use super::{Link, LinkClose, SendFailure};
+use crate::env::Env;
+
+/// Number of a link within this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(u64);
+
+/// All peers of one node.
+pub struct Peers {
+    env: Env,
+    epoch: Epoch,
+    calls: Calls,
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    state: Mutex<SlotState>,
+    /// Told whenever a link is adopted or dropped.
+    changed: Notify,
+}
+
+struct SlotState {
+    /// Open links, the newest last.
+    links: Vec<OpenLink>,
+    next_id: u64,
+    since: MonoTime,
+    was_connected: WasConnected,
+    trouble: String,
+}
+
+#[derive(Clone)]
+struct OpenLink {
+    id: LinkId,
+    link: Arc<dyn Link>,
+    boot: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WasConnected {
+    Never,
+    Once,
+}
+
+/// A peer's connection, for `atoll status`.
+#[derive(Clone, Debug)]
+pub struct PeerState {
+    /// Whether it is connected.
+    pub liveness: Liveness,
+    /// Smoothed round-trip time while connected.
+    pub rtt: Option<Duration>,
+    /// How long it has been connected, or not.
+    pub since: Duration,
+    /// Whether it ever was connected.
+    pub ever_connected: bool,
+    /// The last thing that went wrong.
+    pub trouble: String,
+}
+
+/// What is left of a peer's links after one was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterDrop {
+    /// Another link is open.
+    StillConnected,
+    /// That was the last one.
+    Disconnected,
+}
+
+impl Peers {
+    /// Slots for `count` nodes, nobody connected.
+    pub fn new(env: Env, epoch: Epoch, count: usize) -> Self {
+        let slot = |_| Slot {
+            state: Mutex::new(SlotState {
+                links: Vec::new(),
+                next_id: 0,
+                since: env.mono(),
+                was_connected: WasConnected::Never,
+                trouble: "not connected yet".to_owned(),
+            }),
+            changed: Notify::new(),
+        };
+        let slots = (0..count).map(slot).collect();
+        Self { env, epoch, calls: Calls::default(), slots }
+    }
+
+    /// Whether `peer` is connected.
+    pub fn liveness(&self, peer: NodeIndex) -> Liveness {
+        match self.newest(peer) {
+            Some(_) => Liveness::Alive,
+            None => Liveness::Down,
+        }
+    }
+
+    /// Smoothed round-trip time to `peer`, if it is connected.
+    pub fn rtt(&self, peer: NodeIndex) -> Option<Duration> {
+        self.newest(peer).map(|open| open.link.rtt())
+    }
+
+    /// The state of `peer`'s connection.
+    pub fn state(&self, peer: NodeIndex) -> Option<PeerState> {
+        let newest = self.newest(peer);
+        let state = self.slots.get(usize::from(peer.0))?.state.lock();
+        Some(PeerState {
+            liveness: if newest.is_some() { Liveness::Alive } else { Liveness::Down },
+            rtt: newest.map(|open| open.link.rtt()),
+            since: self.env.mono().since(state.since),
+            ever_connected: state.was_connected == WasConnected::Once,
+            trouble: state.trouble.clone(),
+        })
+    }
+
+    /// Queues a notice.
+    ///
+    /// # Errors
+    /// [`SendFailure`]; nothing was sent.
+    pub fn notify(
+        &self,
+        to: NodeIndex,
+        notice: &PeerNotice,
+        payload: Bytes,
+        lane_hint: u64,
+    ) -> Result<(), SendFailure> {
+        let open = self.newest(to).ok_or(SendFailure::Closed)?;
+        let envelope = Envelope { request: 0, epoch: self.epoch, budget: None };
+        let frame = wire::to_frame(notice, payload, envelope).map_err(|_| SendFailure::TooLarge)?;
+        open.link.send(frame, lane_hint)
+    }
+
+    /// Sends a request and waits for its reply and the reply's payload.
+    ///
+    /// # Errors
+    /// [`CallError`]; only `NotSent` says that the peer did nothing.
+    ///
+    /// # Cancellation
+    /// Dropping the future forgets the call; the peer may still carry it out.
+    pub async fn call(
+        &self,
+        to: NodeIndex,
+        request: &PeerRequest,
+        payload: Bytes,
+        deadline: MonoTime,
+    ) -> Result<(PeerReply, Bytes), CallError> {
+        let open = self.newest(to).ok_or(CallError::NotSent)?;
+        let (id, reply) = self.calls.register(open.id);
+        let _forget = Forget { calls: &self.calls, id };
+        let budget = Some(deadline.since(self.env.mono()));
+        let envelope = Envelope { request: id, epoch: self.epoch, budget };
+        let frame = wire::to_frame(request, payload, envelope).map_err(|_| CallError::NotSent)?;
+        open.link.send(frame, id).map_err(|_| CallError::NotSent)?;
+        let frame = match self.env.until(deadline, reply).await {
+            None => return Err(CallError::Deadline),
+            Some(Err(_)) => return Err(CallError::Lost),
+            Some(Ok(frame)) => frame,
+        };
+        let message = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
+        Ok((message, frame.payload))
+    }
+
+    /// Gives a reply to the call that waits for it.
+    pub fn complete(&self, reply: Frame) {
+        self.calls.complete(reply);
+    }
+
+    /// Takes a new link to `peer` into use.
+    pub fn adopt(&self, peer: NodeIndex, link: Arc<dyn Link>) -> Option<LinkId> {
+        let slot = self.slots.get(usize::from(peer.0))?;
+        let mut state = slot.state.lock();
+        state.next_id += 1;
+        // Ids are unique among all slots: the node index is their low half.
+        let id = LinkId((state.next_id << 16) | u64::from(peer.0));
+        if state.links.is_empty() {
+            state.since = self.env.mono();
+            state.was_connected = WasConnected::Once;
+        }
+        state.links.push(OpenLink { id, link, boot: None });
+        drop(state);
+        slot.changed.notify_waiters();
+        Some(id)
+    }
+
+    /// Notes which boot of `peer` is at the other end of `link`, and closes links to other boots.
+    pub fn learn_boot(&self, peer: NodeIndex, link: LinkId, boot: u64) {
+        let Some(slot) = self.slots.get(usize::from(peer.0)) else {
+            return;
+        };
+        let mut state = slot.state.lock();
+        if let Some(open) = state.links.iter_mut().find(|open| open.id == link) {
+            open.boot = Some(boot);
+        }
+        let outdated: Vec<Arc<dyn Link>> = state
+            .links
+            .iter()
+            .filter(|open| open.id < link && open.boot.is_some_and(|other| other != boot))
+            .map(|open| open.link.clone())
+            .collect();
+        drop(state);
+        for link in outdated {
+            link.close(LinkClose::Replaced);
+        }
+    }
+
+    /// Forgets a broken link and fails the calls on it.
+    pub fn drop_link(&self, peer: NodeIndex, id: LinkId, why: &str) -> AfterDrop {
+        self.calls.fail_link(id);
+        let Some(slot) = self.slots.get(usize::from(peer.0)) else {
+            return AfterDrop::Disconnected;
+        };
+        let mut state = slot.state.lock();
+        state.links.retain(|open| open.id != id);
+        why.clone_into(&mut state.trouble);
+        let after = if state.links.is_empty() {
+            state.since = self.env.mono();
+            AfterDrop::Disconnected
+        } else {
+            AfterDrop::StillConnected
+        };
+        drop(state);
+        slot.changed.notify_waiters();
+        after
+    }
+
+    /// Notes why connecting to `peer` failed; true if that is news.
+    pub fn note_trouble(&self, peer: NodeIndex, detail: &str) -> bool {
+        let Some(slot) = self.slots.get(usize::from(peer.0)) else {
+            return false;
+        };
+        let mut state = slot.state.lock();
+        let is_news = state.trouble != detail;
+        detail.clone_into(&mut state.trouble);
+        is_news
+    }
+
+    /// Resolves when a link of `peer` is adopted or dropped after this call.
+    pub async fn changed(&self, peer: NodeIndex) {
+        if let Some(slot) = self.slots.get(usize::from(peer.0)) {
+            slot.changed.notified().await;
+        }
+    }
+
+    /// Closes every link.
+    pub fn close_all(&self) {
+        for slot in &self.slots {
+            let links: Vec<_> = slot.state.lock().links.clone();
+            for open in links {
+                open.link.close(LinkClose::Shutdown);
+            }
+        }
+    }
+
+    fn newest(&self, peer: NodeIndex) -> Option<OpenLink> {
+        let state = self.slots.get(usize::from(peer.0))?.state.lock();
+        state.links.iter().rev().find(|open| !open.link.is_closed()).cloned()
+    }
+}
+
+/// Forgets a call when its caller stops waiting, for whatever reason.
+struct Forget<'a> {
+    calls: &'a Calls,
+    id: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.calls.forget(self.id);
+    }
+}

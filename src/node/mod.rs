@@ -1,0 +1,201 @@
+//! A node: everything put together, from its data directory to its sockets.
+//!
+//! ```text
+//! Config ─▶ start.rs: claim data directory, begin a life, open the engine, agree on the topology
+//!                      │
+//!                      ▼
+//!            Node: replica, coordinator, service, membership on one Transport
+//!                      │ stop
+//!                      ▼
+//!            drain, close links, flush, write the clean marker
+//! ```
+//!
+//! [`Node::start`] takes its surroundings as arguments ([`Parts`]), most general first, so that the simulator can
+//! host it; `start.rs` makes the real ones from a [`Config`].
+//!
+//! Invariants
+//! - The clean marker is written last, and only after every task that could mint has ended and the engine is closed.
+//! - A node that cannot store stops at once (fail-stop), and its next start is a new incarnation.
+
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::ids::{DcIndex, NodeIndex};
+use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::topology::Topology;
+use atoll_storage::{Budget, Engine, Progress};
+
+use crate::cluster::Cluster;
+use crate::config::Durability;
+use crate::coordinator::{Coordinator, Surroundings};
+use crate::env::Env;
+use crate::membership::Membership;
+use crate::meta::{BegunLife, Meta};
+use crate::net::{Faults, LinkServer, Peers, Transport, serve_links};
+use crate::replica::{Life, Replica};
+use crate::service::{self, ProcessFacts, Service};
+use crate::tasks::Tasks;
+
+pub use start::{NodeOptions, StartError, Wan, start};
+
+/// Longest wait for operations under way when the node stops: a default request's budget and as much again.
+const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Pause between two looks at the operations under way while draining.
+const DRAIN_POLL: Duration = Duration::from_millis(10);
+
+/// Pause of the maintenance task when there is nothing to flush or compact.
+const MAINTENANCE_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a node is made of.
+pub struct Parts {
+    /// Time, chance, tasks.
+    pub env: Env,
+    /// The network.
+    pub transport: Arc<dyn Transport>,
+    /// Emulated links.
+    pub faults: Arc<dyn Faults>,
+    /// The storage engine, open.
+    pub engine: Arc<Engine>,
+    /// The metadata, claimed.
+    pub meta: Arc<Meta>,
+    /// What to mint under.
+    pub life: BegunLife,
+    /// The topology and this node's place in it.
+    pub topology: Arc<Topology>,
+    /// This node and its datacenter.
+    pub own: (NodeIndex, DcIndex),
+    /// The keyspaces as stored.
+    pub keyspaces: KeyspaceMap,
+    /// Facts about the process.
+    pub facts: ProcessFacts,
+    /// When to sync.
+    pub durability: Durability,
+}
+
+/// A running node.
+pub struct Node {
+    env: Env,
+    tasks: Tasks,
+    /// Stripes run on tasks of their own: they must outlive everything that writes.
+    storage_tasks: Tasks,
+    transport: Arc<dyn Transport>,
+    peers: Arc<Peers>,
+    coordinator: Coordinator,
+    replica: Replica,
+    engine: Arc<Engine>,
+    meta: Arc<Meta>,
+}
+
+impl Node {
+    /// Starts serving on `parts`.
+    pub fn start(parts: Parts) -> Self {
+        let Parts { env, transport, faults, engine, meta, life, topology, .. } = parts;
+        let (tasks, storage_tasks) = (Tasks::new(env.clone()), Tasks::new(env.clone()));
+        let peers = Arc::new(Peers::new(env.clone(), topology.epoch(), topology.nodes().len()));
+        let life = Life { incarnation: life.incarnation, minted: life.minted };
+        let partitions = topology.partitions();
+        let replica = Replica::start(env.clone(), &storage_tasks, engine.clone(), partitions, life);
+        let cluster = Cluster::new(parts.own, topology, parts.keyspaces, meta.clone());
+        let cluster = Arc::new(cluster);
+        let coordinator = Coordinator::new(Surroundings {
+            env: env.clone(),
+            cluster: cluster.clone(),
+            peers: peers.clone(),
+            replica: replica.clone(),
+        });
+        let boot = parts.facts.boot;
+        let service = Service::new(service::Parts {
+            env: env.clone(),
+            tasks: tasks.clone(),
+            cluster: cluster.clone(),
+            peers: peers.clone(),
+            replica: replica.clone(),
+            coordinator: coordinator.clone(),
+            faults,
+            facts: parts.facts,
+        });
+        let links = LinkServer::new(tasks.clone(), peers.clone(), Arc::new(service));
+        tasks.spawn("accept", serve_links(links.clone(), transport.clone()));
+        let node = Self {
+            env: env.clone(),
+            tasks: tasks.clone(),
+            storage_tasks,
+            transport: transport.clone(),
+            peers: peers.clone(),
+            coordinator,
+            replica,
+            engine,
+            meta,
+        };
+        node.start_maintenance(parts.durability);
+        Membership { env, tasks, cluster, peers, links, transport, boot }.start();
+        node
+    }
+
+    /// Drains, closes, flushes, and writes the clean marker.
+    ///
+    /// # Errors
+    /// What storage or metadata say; the next start is then a new incarnation.
+    pub async fn stop(self) -> Result<(), StartError> {
+        tracing::info!(operations = self.coordinator.operations().running(), "stopping: draining");
+        let deadline = self.env.mono().after(DRAIN_MAX);
+        while self.coordinator.operations().running() > 0 && self.env.mono() < deadline {
+            self.env.sleep(DRAIN_POLL).await;
+        }
+        self.peers.close_all();
+        self.transport.close().await;
+        self.tasks.stop().await;
+        self.storage_tasks.stop().await;
+        let (engine, meta, replica) = (self.engine, self.meta, self.replica);
+        let closed = self.env.blocking(move || {
+            engine.close()?;
+            meta.end_life(replica.incarnation(), &replica.minted())?;
+            Ok::<(), StartError>(())
+        });
+        closed.await?;
+        tracing::info!("stopped cleanly");
+        Ok(())
+    }
+
+    /// Flushes and compacts while there is something to do; syncs on its interval under `periodic` durability.
+    fn start_maintenance(&self, durability: Durability) {
+        let (env, engine, tasks) =
+            (self.env.clone(), self.engine.clone(), self.storage_tasks.clone());
+        self.storage_tasks.spawn("maintenance", async move {
+            while !tasks.is_stopping() {
+                let engine = engine.clone();
+                let progress = env.blocking(move || engine.maintain(Budget::default())).await;
+                match progress {
+                    Ok(Progress::Idle) => pause(&env, &tasks, MAINTENANCE_PAUSE).await,
+                    Ok(_) => {}
+                    Err(error) => env.exit(&format!("storage maintenance failed: {error}")),
+                }
+            }
+        });
+        let Durability::Periodic(interval) = durability else {
+            return;
+        };
+        let (env, engine, tasks) =
+            (self.env.clone(), self.engine.clone(), self.storage_tasks.clone());
+        self.storage_tasks.spawn("periodic-sync", async move {
+            while !tasks.is_stopping() {
+                pause(&env, &tasks, interval).await;
+                let engine = engine.clone();
+                if let Err(error) = env.blocking(move || engine.sync()).await {
+                    env.exit(&format!("periodic sync failed: {error}"));
+                }
+            }
+        });
+    }
+}
+
+async fn pause(env: &Env, tasks: &Tasks, span: Duration) {
+    tokio::select! {
+        biased;
+        () = tasks.cancelled() => {}
+        () = env.sleep(span) => {}
+    }
+}

@@ -1,0 +1,318 @@
+//! Makes a real node from its configuration.
+//!
+//! Order matters: nothing is listened on before the data directory is known to be ours and readable, and the clean
+//! marker is gone (durably) before the first request can be served.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::identity::{Identity, Role};
+use atoll_protocol::ids::{DcIndex, Incarnation, Name, NodeIndex};
+use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::topology::{Addresses, Problems, Topology, TopologyFile};
+use atoll_quic::{
+    BindError, CredentialPaths, Credentials, CredentialsError, Endpoint, EndpointConfig,
+    LinkEmulator,
+};
+use atoll_storage::{Durability as StorageDurability, Engine, Options, RealDisk};
+
+use super::{Node, Parts};
+use crate::config::{Config, Durability};
+use crate::env::Env;
+use crate::meta::{LastStop, Meta, MetaError, Owner};
+use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
+use crate::replica::JoinRecords;
+use crate::service::ProcessFacts;
+
+/// How a node is started besides its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeOptions {
+    /// Whether it accepts fault commands.
+    pub faults: FaultPolicy,
+    /// Whether it emulates the topology's round-trip times.
+    pub wan: Wan,
+}
+
+/// Whether the topology's round-trip times are emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wan {
+    /// Yes, in the UDP socket.
+    Emulated,
+    /// No: the network is what it is.
+    Real,
+}
+
+/// Why a node does not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Credentials that cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The certificate is not this node's.
+    #[error(
+        "the certificate says {found}, the configuration says {expected}; use this node's certificate, or mend [node]"
+    )]
+    Identity {
+        /// By the certificate.
+        found: Box<Identity>,
+        /// By the configuration.
+        expected: Box<Identity>,
+    },
+    /// The topology file cannot be read.
+    #[error("cannot read topology {path}: {detail}")]
+    TopologyUnreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        detail: String,
+    },
+    /// The topology file has problems.
+    #[error("topology {path}:\n{problems}")]
+    Topology {
+        /// The file.
+        path: String,
+        /// All of them.
+        problems: Problems,
+    },
+    /// This node is not in the topology, or elsewhere in it.
+    #[error("topology {path}: {detail}")]
+    NotMember {
+        /// The file.
+        path: String,
+        /// What differs.
+        detail: String,
+    },
+    /// The stored topology differs from the file.
+    #[error(
+        "topology {path} differs from the one that this data directory was created with (epoch {epoch}); restore the \
+         original file: a running cluster's topology is not changed by editing it"
+    )]
+    TopologyChanged {
+        /// The file.
+        path: String,
+        /// Epoch of the stored one.
+        epoch: u64,
+    },
+    /// The data directory cannot be made or read.
+    #[error("data directory {path}: {detail}")]
+    DataDirectory {
+        /// The directory.
+        path: String,
+        /// What the system says.
+        detail: String,
+    },
+    /// Metadata.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// Storage.
+    #[error("storage: {0}")]
+    Storage(#[from] atoll_storage::Error),
+    /// The socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+/// Starts the node that `config` describes. Blocks on disk while it does.
+///
+/// # Errors
+/// [`StartError`]; nothing was listened on, and nothing of the data directory was changed unless it is ours.
+pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<Node, StartError> {
+    let topology = Arc::new(load_topology(&config.topology)?);
+    let own = find_own(config, &topology)?;
+    let credentials = load_credentials(&env, config, &topology)?;
+    let (engine, meta) = open_data(config)?;
+    let owner = Owner {
+        cluster: topology.cluster().clone(),
+        dc: config.dc.clone(),
+        rack: config.rack.clone(),
+        node: config.node.clone(),
+    };
+    meta.claim(&owner)?;
+    let topology = agree_on_topology(&meta, topology, &config.topology)?;
+    let keyspaces = match meta.keyspaces()? {
+        Some(keyspaces) => keyspaces,
+        None => {
+            let keyspaces = KeyspaceMap::new(&topology);
+            meta.store_keyspaces(&keyspaces)?;
+            keyspaces
+        }
+    };
+    let life = meta.begin_life(Incarnation(env.random_u64()))?;
+    log_life(&owner, life.last_stop, life.incarnation);
+    let emulator = Arc::new(LinkEmulator::new(env.random_u64()));
+    let faults = emulated_links(&topology, own, options, emulator.clone()).await;
+    let spawn_env = env.clone();
+    let mut endpoint = EndpointConfig::node(
+        config.listen,
+        credentials,
+        Arc::new(move |name, task| spawn_env.spawn(name, task)),
+    );
+    endpoint.emulator = Some(emulator);
+    let endpoint = Endpoint::bind(endpoint)?;
+    tracing::info!(node = %owner, listen = %config.listen, epoch = %topology.epoch(), "serving");
+    let facts = ProcessFacts {
+        node: config.node.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: env.mono(),
+        boot: env.random_u64(),
+    };
+    Ok(Node::start(Parts {
+        env,
+        transport: Arc::new(QuicTransport::new(endpoint)),
+        faults: Arc::new(faults),
+        engine,
+        meta,
+        life,
+        topology,
+        own,
+        keyspaces,
+        facts,
+        durability: config.durability,
+    }))
+}
+
+fn load_topology(path: &Path) -> Result<Topology, StartError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| StartError::TopologyUnreadable {
+        path: shown.clone(),
+        detail: error.to_string(),
+    })?;
+    TopologyFile::parse(&text)
+        .and_then(|file| file.check(Addresses::Required))
+        .map_err(|problems| StartError::Topology { path: shown, problems })
+}
+
+fn find_own(config: &Config, topology: &Topology) -> Result<(NodeIndex, DcIndex), StartError> {
+    let not_member =
+        |detail| StartError::NotMember { path: config.topology.display().to_string(), detail };
+    let Some((index, node)) = topology.node_by_name(&config.node) else {
+        let detail = format!("node {} is not in it; add it, or mend node.id", config.node);
+        return Err(not_member(detail));
+    };
+    let dc = topology.dc(node.dc).map(|dc| &dc.name);
+    if dc != Some(&config.dc) || node.rack != config.rack {
+        let found = dc.map_or("?", Name::as_str);
+        return Err(not_member(format!(
+            "node {} is in dc {found}, rack {} there, and in dc {}, rack {} in the configuration; mend one of them",
+            config.node, node.rack, config.dc, config.rack
+        )));
+    }
+    Ok((index, node.dc))
+}
+
+fn load_credentials(
+    env: &Env,
+    config: &Config,
+    topology: &Topology,
+) -> Result<Credentials, StartError> {
+    let paths = CredentialPaths {
+        ca: config.ca.clone(),
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+    };
+    let credentials = Credentials::load(&paths, env.wall())?;
+    let expected = Identity {
+        cluster: topology.cluster().clone(),
+        role: Role::Node {
+            dc: config.dc.clone(),
+            rack: config.rack.clone(),
+            node: config.node.clone(),
+        },
+    };
+    if *credentials.identity() != expected {
+        return Err(StartError::Identity {
+            found: Box::new(credentials.identity().clone()),
+            expected: Box::new(expected),
+        });
+    }
+    Ok(credentials)
+}
+
+/// Opens the engine first: its lock is the data directory's lock.
+fn open_data(config: &Config) -> Result<(Arc<Engine>, Arc<Meta>), StartError> {
+    let data = &config.data_dir;
+    let storage = data.join("storage");
+    make_private_directory(data)?;
+    make_private_directory(&storage)?;
+    let options = Options {
+        memtable_bytes_max: config.memtable_bytes_max,
+        durability: match config.durability {
+            Durability::Fsync => StorageDurability::Fsync,
+            Durability::Periodic(_) => StorageDurability::Periodic,
+        },
+        ..Options::default()
+    };
+    let disk = Arc::new(RealDisk::new(&storage));
+    let engine = Engine::open(disk, options, Arc::new(JoinRecords))?;
+    let meta = Meta::open(&data.join("meta.redb"))?;
+    Ok((Arc::new(engine), Arc::new(meta)))
+}
+
+fn make_private_directory(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+        StartError::DataDirectory { path: path.display().to_string(), detail: error.to_string() }
+    })
+}
+
+/// The stored topology wins where it is newer; at the same epoch file and store must be the same.
+fn agree_on_topology(
+    meta: &Meta,
+    file: Arc<Topology>,
+    path: &Path,
+) -> Result<Arc<Topology>, StartError> {
+    match meta.topology()? {
+        None => {
+            meta.store_topology(&file)?;
+            Ok(file)
+        }
+        Some(stored) if stored.epoch() > file.epoch() => Ok(Arc::new(stored)),
+        Some(stored) if stored.digest() == file.digest() => Ok(file),
+        Some(stored) => Err(StartError::TopologyChanged {
+            path: path.display().to_string(),
+            epoch: stored.epoch().0,
+        }),
+    }
+}
+
+fn log_life(owner: &Owner, last_stop: LastStop, incarnation: Incarnation) {
+    match last_stop {
+        LastStop::FirstBoot => tracing::info!(node = %owner, %incarnation, "first boot"),
+        LastStop::Clean => tracing::info!(node = %owner, %incarnation, "last stop was clean"),
+        LastStop::Unclean => {
+            tracing::warn!(node = %owner, %incarnation, "last stop was unclean: new incarnation");
+        }
+    }
+}
+
+async fn emulated_links(
+    topology: &Topology,
+    (own, own_dc): (NodeIndex, DcIndex),
+    options: NodeOptions,
+    emulator: Arc<LinkEmulator>,
+) -> EmulatedLinks {
+    let mut peers = BTreeMap::new();
+    for index in topology.node_indices().filter(|&index| index != own) {
+        let Some(node) = topology.node(index) else {
+            continue;
+        };
+        let Some(address) = resolve(node.address.as_deref()).await else {
+            continue;
+        };
+        let wan_delay = match options.wan {
+            Wan::Emulated => topology.rtt(own_dc, node.dc) / 2,
+            Wan::Real => Duration::ZERO,
+        };
+        peers.insert(node.name.clone(), EmulatedPeer { address, wan_delay });
+    }
+    EmulatedLinks::new(options.faults, emulator, peers)
+}
+
+/// Link emulation is for development, where addresses are IP:port; a name that does not resolve has no emulation.
+async fn resolve(address: Option<&str>) -> Option<SocketAddr> {
+    tokio::net::lookup_host(address?).await.ok()?.next()
+}

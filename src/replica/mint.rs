@@ -1,0 +1,92 @@
+//! Minting: one put becomes one new cell of the own record.
+//!
+//! Pure but for the counter that it advances; `stripe.rs` calls it with the own record already read.
+
+use std::time::Duration;
+
+use atoll_protocol::ids::Incarnation;
+use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::limits::SIBLINGS_MAX;
+use atoll_protocol::record::{Cell, CellBody, Record};
+use atoll_protocol::time::WallTime;
+use atoll_protocol::version::{Context, Dot, Timestamp};
+
+/// A put, as the coordinator hands it to its own replica.
+#[derive(Clone, Debug)]
+pub struct MintRequest {
+    /// How concurrent writes of the keyspace are resolved.
+    pub conflict: Conflict,
+    /// Value or tombstone.
+    pub body: CellBody,
+    /// What the client has seen; empty for a blind put.
+    pub context: Context,
+    /// Time until the value expires.
+    pub ttl: Option<Duration>,
+}
+
+/// Why nothing was minted. Nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MintError {
+    /// The key has too many siblings, and the context covers none of them.
+    #[error("too many siblings: {siblings}")]
+    TooManySiblings {
+        /// Live cells of the key.
+        siblings: u16,
+    },
+    /// The own record cannot be read.
+    #[error("{detail}")]
+    Storage {
+        /// What storage says.
+        detail: String,
+    },
+}
+
+/// What a mint found out about the counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CounterHistory {
+    /// Everything seen of our incarnation was minted by us.
+    Consistent,
+    /// Somebody has seen a counter of ours that we have not minted.
+    RolledBack,
+}
+
+/// Adds one cell to `record` under the next dot of (`incarnation`, partition), whose last counter is `counter`.
+pub(super) fn mint(
+    record: &mut Record,
+    request: &MintRequest,
+    (incarnation, counter): (Incarnation, &mut u64),
+    now: WallTime,
+) -> Result<CounterHistory, MintError> {
+    check_siblings(record, &request.context)?;
+    let seen =
+        record.counter_max(incarnation).max(request.context.counter(incarnation).unwrap_or(0));
+    let history = if seen > *counter {
+        *counter = seen;
+        CounterHistory::RolledBack
+    } else {
+        CounterHistory::Consistent
+    };
+    *counter += 1;
+    let seen_timestamp = record.timestamp_max().max(request.context.timestamp());
+    let cell = Cell {
+        timestamp: Timestamp::next(now, seen_timestamp),
+        expires_at: request.ttl.map(|ttl| now.after(ttl)),
+        body: request.body.clone(),
+    };
+    record.apply_put(Dot { incarnation, counter: *counter }, cell, &request.context);
+    Ok(history)
+}
+
+/// A put may leave at most `SIBLINGS_MAX` live cells, unless it leaves fewer than there were.
+fn check_siblings(record: &Record, context: &Context) -> Result<(), MintError> {
+    if record.conflict() == Conflict::Lww {
+        return Ok(());
+    }
+    let before = record.sibling_count();
+    let covered = record.cells().filter(|(dot, _)| context.covers(*dot)).count();
+    if before - covered + 1 > SIBLINGS_MAX && covered <= 1 {
+        let siblings = u16::try_from(before).unwrap_or(u16::MAX);
+        return Err(MintError::TooManySiblings { siblings });
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! The replica: joins records with the storage engine. The only module that turns records into stored bytes.
+//!
+//! ```text
+//! mint (coordinator's own put) ─┐
+//! apply (a record from a peer) ─┴─▶ stripe queue ─▶ one batch ─▶ engine.write (fsync) ─▶ durable
+//! read ───────────────────────────▶ engine.get, joined lazily
+//! ```
+//!
+//! 1. Partitions are dealt to a few stripes; each stripe has one worker task and a bounded queue, so that minting
+//!    needs no lock: whoever mints for a partition is alone with it.
+//! 2. A worker drains its queue into one batch. For a mint it reads the own record, raises the floors that the context
+//!    names and adds the cell under a fresh dot; the coordinator gets the record at once and ships it while the batch
+//!    is being synced.
+//! 3. A blind apply adds a merge operand without a read. Only keys of `lww` keyspaces are read first, to count losers.
+//! 4. Workers write concurrently; the engine shares one fsync among them (group commit).
+//!
+//! Invariants
+//! - A counter is minted once per (incarnation, partition), and counters only grow.
+//! - A write is reported durable only after the engine said so.
+//! - A record that does not decode is refused, never stored.
+//! - A context or record that names our incarnation with a counter that we have not minted proves a rollback: it
+//!   raises an alarm, and minting continues above it.
+//!
+//! Source: Dynamo §4.3–4.4; one writer per partition in place of a lock is the single-writer principle.
+
+mod keys;
+mod merge;
+mod mint;
+mod stripe;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use atoll_protocol::ids::Incarnation;
+use atoll_protocol::limits::Limit;
+use atoll_protocol::record::Record;
+use atoll_protocol::token::{Partition, Partitions};
+use atoll_storage::{Engine, Statistics};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::env::Env;
+use crate::tasks::Tasks;
+
+pub use keys::StoredKey;
+pub use merge::JoinRecords;
+pub use mint::{MintError, MintRequest};
+
+/// Stripes of one node: enough to keep the log busy while one of them reads, few enough to batch well.
+const STRIPES: usize = 4;
+
+/// Jobs that wait for one stripe: at 64 jobs a batch and 2 ms a sync, 2 048 jobs are about 64 ms of work.
+const STRIPE_QUEUE_JOBS: usize = 2_048;
+
+/// What a client is told to wait when a stripe's queue is full: about the time that the queue needs to drain.
+pub const STRIPE_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Counters of one node's replica, since it started.
+#[derive(Debug, Default)]
+pub struct ReplicaCounters {
+    /// Writes that lost against a concurrent one in an `lww` keyspace.
+    pub lww_dropped: AtomicU64,
+    /// Records whose dots were minted twice, or that prove a rollback.
+    pub alarms: AtomicU64,
+}
+
+/// The replica of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Replica {
+    shared: Arc<Shared>,
+    stripes: Arc<[mpsc::Sender<stripe::Job>]>,
+}
+
+struct Shared {
+    env: Env,
+    engine: Arc<Engine>,
+    partitions: Partitions,
+    incarnation: Incarnation,
+    counters: ReplicaCounters,
+    /// Greatest counter minted per partition. Each entry is written by its stripe's worker only.
+    minted: Mutex<BTreeMap<Partition, u64>>,
+}
+
+/// A put on its way through the own replica.
+pub struct Minting {
+    /// The record to ship, or why nothing was written.
+    pub minted: oneshot::Receiver<Result<Minted, MintError>>,
+    /// Resolves once the record is durable here; an error means that it never will be.
+    pub durable: oneshot::Receiver<()>,
+}
+
+/// A minted record.
+#[derive(Clone, Debug)]
+pub struct Minted {
+    /// The whole record, the new cell included.
+    pub record: Record,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// Why the replica cannot read or write.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// The queue is full; nothing was done.
+    #[error("overloaded: {0}")]
+    Overloaded(Limit),
+    /// Storage failed, or holds something that is not a record.
+    #[error("{0}")]
+    Storage(String),
+    /// The node is stopping.
+    #[error("the replica is stopping")]
+    Stopping,
+}
+
+impl Replica {
+    /// A replica on `engine` that mints as `incarnation`, going on from `minted`.
+    pub fn start(
+        env: Env,
+        tasks: &Tasks,
+        engine: Arc<Engine>,
+        partitions: Partitions,
+        life: Life,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            env,
+            engine,
+            partitions,
+            incarnation: life.incarnation,
+            counters: ReplicaCounters::default(),
+            minted: Mutex::new(life.minted),
+        });
+        let stripes = (0..STRIPES)
+            .map(|_| {
+                let (sender, jobs) = mpsc::channel(STRIPE_QUEUE_JOBS);
+                tasks.spawn("replica-stripe", stripe::run(shared.clone(), jobs, tasks.clone()));
+                sender
+            })
+            .collect();
+        Self { shared, stripes }
+    }
+
+    /// Mints a dot for a put, applies it here and hands the record out.
+    ///
+    /// # Errors
+    /// [`Limit::StripeQueue`] when the queue is full; nothing was written.
+    pub fn mint(&self, key: StoredKey, request: MintRequest) -> Result<Minting, Limit> {
+        let (minted, minted_receiver) = oneshot::channel();
+        let (durable, durable_receiver) = oneshot::channel();
+        let job = stripe::Job::Mint { key, request, minted, durable };
+        self.enqueue(job)?;
+        Ok(Minting { minted: minted_receiver, durable: durable_receiver })
+    }
+
+    /// Applies a record that somebody else minted; resolves once it is durable.
+    ///
+    /// # Errors
+    /// [`ReplicaError`]; the record is not stored, or storage failed and the node is about to stop.
+    pub async fn apply(&self, key: StoredKey, record: Bytes) -> Result<(), ReplicaError> {
+        let (durable, receiver) = oneshot::channel();
+        self.enqueue(stripe::Job::Apply { key, record, durable })
+            .map_err(ReplicaError::Overloaded)?;
+        receiver.await.unwrap_or(Err(ReplicaError::Stopping))
+    }
+
+    /// The record of a key; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Storage`] when it cannot be read: damage is never "absent".
+    ///
+    /// Cost: no I/O while the key is in memory, one block read per candidate table otherwise, on the caller's thread.
+    pub fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
+        self.shared.read(key)
+    }
+
+    /// The incarnation that this replica mints under.
+    pub fn incarnation(&self) -> Incarnation {
+        self.shared.incarnation
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> &ReplicaCounters {
+        &self.shared.counters
+    }
+
+    /// The storage engine's statistics.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.engine.statistics()
+    }
+
+    /// Greatest counter minted per partition, for the clean-shutdown marker. Meaningful once the workers stopped.
+    pub fn minted(&self) -> BTreeMap<Partition, u64> {
+        self.shared.minted.lock().clone()
+    }
+
+    /// Hands a job to its stripe; a job that is not taken was not begun.
+    fn enqueue(&self, job: stripe::Job) -> Result<(), Limit> {
+        let partition = job.key().partition(self.shared.partitions);
+        let index = partition.0 as usize % self.stripes.len().max(1);
+        let stripe = self.stripes.get(index).ok_or(Limit::StripeQueue)?;
+        stripe.try_send(job).map_err(|_| Limit::StripeQueue)
+    }
+}
+
+/// What a replica goes on from.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// The incarnation to mint under.
+    pub incarnation: Incarnation,
+    /// Greatest counter already minted per partition under it; empty for a new incarnation.
+    pub minted: BTreeMap<Partition, u64>,
+}
+
+impl Shared {
+    fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
+        let stored = self
+            .engine
+            .get(key.as_bytes())
+            .map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        let Some(bytes) = stored else { return Ok(None) };
+        let record =
+            Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        if !record.duplicate_dots().is_empty() {
+            self.counters.alarms.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(dots = ?record.duplicate_dots(), "ALARM: a dot was minted twice; both cells are kept");
+        }
+        Ok(Some(record))
+    }
+}

@@ -1,0 +1,258 @@
+//! A stripe: the single writer of its partitions.
+//!
+//! 1. Wait for a job, then take everything that has queued up, at most `BATCH_JOBS_MAX`.
+//! 2. Mint in order; an overlay holds what this batch has already decided per key, so that two puts of one key in one
+//!    batch see each other.
+//! 3. Write one engine batch: a whole record where one was read and joined, a merge operand where not.
+//! 4. Tell every waiter.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::record::Record;
+use atoll_storage::Batch;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::mint::{self, CounterHistory};
+use super::{MintError, MintRequest, Minted, ReplicaError, Shared, StoredKey};
+use crate::tasks::Tasks;
+
+/// Jobs in one batch: 256 records of 10 KiB are 2.5 MiB of log, a few milliseconds of disk.
+const BATCH_JOBS_MAX: usize = 256;
+
+/// Blind applies of one key after which it is read and written whole, so that a hot key's operands do not pile up.
+const BLIND_APPLIES_MAX: u16 = 16;
+
+/// Keys whose blind applies are counted; beyond, counting starts anew.
+const COUNTED_KEYS_MAX: usize = 4_096;
+
+/// One write.
+pub(super) enum Job {
+    /// A put of this node as coordinator.
+    Mint {
+        key: StoredKey,
+        request: MintRequest,
+        minted: oneshot::Sender<Result<Minted, MintError>>,
+        durable: oneshot::Sender<()>,
+    },
+    /// A record from elsewhere.
+    Apply { key: StoredKey, record: Bytes, durable: oneshot::Sender<Result<(), ReplicaError>> },
+}
+
+impl Job {
+    pub(super) fn key(&self) -> &StoredKey {
+        match self {
+            Self::Mint { key, .. } | Self::Apply { key, .. } => key,
+        }
+    }
+}
+
+/// Works until every sender is gone or the node stops; queued jobs are finished first.
+pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, tasks: Tasks) {
+    let mut stripe = Stripe { shared, blind_applies: BTreeMap::new() };
+    let mut queued = Vec::with_capacity(BATCH_JOBS_MAX);
+    loop {
+        let received = tokio::select! {
+            biased;
+            count = jobs.recv_many(&mut queued, BATCH_JOBS_MAX) => count,
+            () = tasks.cancelled() => 0,
+        };
+        if received == 0 {
+            return;
+        }
+        stripe.work(std::mem::take(&mut queued)).await;
+    }
+}
+
+struct Stripe {
+    shared: Arc<Shared>,
+    blind_applies: BTreeMap<StoredKey, u16>,
+}
+
+/// What this batch will write.
+#[derive(Default)]
+struct Draft {
+    writes: BTreeMap<StoredKey, Write>,
+    waiters: Vec<Waiter>,
+}
+
+enum Write {
+    /// Replaces what is stored: it was read and joined.
+    Whole(Record),
+    /// Joins what is stored.
+    Operand(Record),
+}
+
+enum Waiter {
+    Mint(oneshot::Sender<()>),
+    Apply(oneshot::Sender<Result<(), ReplicaError>>),
+}
+
+impl Stripe {
+    async fn work(&mut self, jobs: Vec<Job>) {
+        let mut draft = Draft::default();
+        for job in jobs {
+            match job {
+                Job::Mint { key, request, minted, durable } => {
+                    let result = self.mint(&mut draft, key, &request);
+                    if result.is_ok() {
+                        draft.waiters.push(Waiter::Mint(durable));
+                    }
+                    // A coordinator that is gone needs no record; its put is still applied here.
+                    let _ = minted.send(result);
+                }
+                Job::Apply { key, record, durable } => match self.apply(&mut draft, key, record) {
+                    Ok(()) => draft.waiters.push(Waiter::Apply(durable)),
+                    Err(error) => {
+                        let _ = durable.send(Err(error));
+                    }
+                },
+            }
+        }
+        self.write(draft).await;
+    }
+
+    fn mint(
+        &self,
+        draft: &mut Draft,
+        key: StoredKey,
+        request: &MintRequest,
+    ) -> Result<Minted, MintError> {
+        let mut record = self
+            .current(draft, &key, request.conflict)
+            .map_err(|error| MintError::Storage { detail: error.to_string() })?;
+        let partition = key.partition(self.shared.partitions);
+        let history = {
+            let mut minted = self.shared.minted.lock();
+            let counter = minted.entry(partition).or_default();
+            let actor = (self.shared.incarnation, counter);
+            mint::mint(&mut record, request, actor, self.shared.env.wall())?
+        };
+        if history == CounterHistory::RolledBack {
+            self.shared.counters.alarms.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                incarnation = %self.shared.incarnation,
+                partition = partition.0,
+                "ALARM: somebody has seen a dot of ours that we have not minted; the data directory was rolled back"
+            );
+        }
+        let bytes = record.encode();
+        draft.writes.insert(key, Write::Whole(record.clone()));
+        Ok(Minted { record, bytes })
+    }
+
+    fn apply(
+        &mut self,
+        draft: &mut Draft,
+        key: StoredKey,
+        bytes: Bytes,
+    ) -> Result<(), ReplicaError> {
+        let incoming =
+            Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        if incoming.conflict() == Conflict::Lww || self.is_hot(&key) {
+            let mut record = self.current(draft, &key, incoming.conflict())?;
+            self.count_lww_loser(&record, &incoming);
+            record.join(&incoming);
+            draft.writes.insert(key, Write::Whole(record));
+            return Ok(());
+        }
+        match draft.writes.get_mut(&key) {
+            Some(Write::Whole(record) | Write::Operand(record)) => {
+                if record.conflict() != incoming.conflict() {
+                    return Err(conflict_mismatch());
+                }
+                record.join(&incoming);
+            }
+            None => {
+                draft.writes.insert(key, Write::Operand(incoming));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is stored joined with what this batch adds.
+    fn current(
+        &self,
+        draft: &Draft,
+        key: &StoredKey,
+        conflict: Conflict,
+    ) -> Result<Record, ReplicaError> {
+        let pending = match draft.writes.get(key) {
+            Some(Write::Whole(record)) => return Ok(record.clone()),
+            Some(Write::Operand(record)) => Some(record),
+            None => None,
+        };
+        let mut record = self.shared.read(key)?.unwrap_or_else(|| Record::empty(conflict));
+        if record.conflict() != conflict {
+            return Err(conflict_mismatch());
+        }
+        if let Some(pending) = pending {
+            record.join(pending);
+        }
+        Ok(record)
+    }
+
+    fn is_hot(&mut self, key: &StoredKey) -> bool {
+        if self.blind_applies.len() >= COUNTED_KEYS_MAX {
+            self.blind_applies.clear();
+        }
+        let count = self.blind_applies.entry(key.clone()).or_default();
+        *count += 1;
+        if *count < BLIND_APPLIES_MAX {
+            return false;
+        }
+        self.blind_applies.remove(key);
+        true
+    }
+
+    /// Counts a pair of an `lww` keyspace of which one write disappears without having been seen by the other: the
+    /// incoming one is older than what is stored.
+    fn count_lww_loser(&self, stored: &Record, incoming: &Record) {
+        let is_lww = incoming.conflict() == Conflict::Lww;
+        let is_other = stored != incoming && !stored.is_empty();
+        if is_lww && is_other && incoming.timestamp_max() <= stored.timestamp_max() {
+            self.shared.counters.lww_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn write(&self, draft: Draft) {
+        if draft.waiters.is_empty() {
+            return;
+        }
+        let mut batch = Batch::new();
+        for (key, write) in draft.writes {
+            match write {
+                Write::Whole(record) => batch.put(key.as_bytes(), &record.encode()),
+                Write::Operand(record) => batch.merge(key.as_bytes(), &record.encode()),
+            }
+        }
+        let engine = self.shared.engine.clone();
+        let result = self.shared.env.blocking(move || engine.write(batch)).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, "write failed");
+            if error.may_have_applied() {
+                // The engine is poisoned: what reached the disk is unknown until it is opened again.
+                self.shared.env.exit(&format!("storage failed: {error}"));
+            }
+        }
+        for waiter in draft.waiters {
+            // Waiters that are gone need no answer. A mint that failed is told by dropping its sender.
+            match (waiter, &result) {
+                (Waiter::Mint(durable), Ok(())) => drop(durable.send(())),
+                (Waiter::Mint(_), Err(_)) => {}
+                (Waiter::Apply(durable), Ok(())) => drop(durable.send(Ok(()))),
+                (Waiter::Apply(durable), Err(error)) => {
+                    drop(durable.send(Err(ReplicaError::Storage(error.to_string()))));
+                }
+            }
+        }
+    }
+}
+
+/// Two records of one key with different conflict modes: a damaged store or a peer's defect, never a reason to panic.
+fn conflict_mismatch() -> ReplicaError {
+    ReplicaError::Storage("the stored record has another conflict mode".to_owned())
+}

@@ -1,0 +1,188 @@
+//! The replica on a real engine in a temporary folder.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use atoll_protocol::ids::{Incarnation, KeyspaceId};
+use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::record::{Cell, CellBody, Record};
+use atoll_protocol::token::Partitions;
+use atoll_protocol::version::{Context, Dot, Timestamp};
+use atoll_storage::{Engine, Options, RealDisk};
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::mint::{CounterHistory, MintError, MintRequest, mint};
+use super::{JoinRecords, Life, Minted, Replica, StoredKey};
+use crate::env::RealEnv;
+use crate::tasks::Tasks;
+
+const KEYSPACE: KeyspaceId = KeyspaceId(1);
+
+struct Bench {
+    replica: Replica,
+    _folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let disk = Arc::new(RealDisk::new(folder.path()));
+        let engine = Engine::open(disk, Options::default(), Arc::new(JoinRecords)).unwrap();
+        let env = RealEnv::create();
+        let life = Life { incarnation: Incarnation(7), minted: BTreeMap::new() };
+        let tasks = Tasks::new(env.clone());
+        let partitions = Partitions::new(16).unwrap();
+        let replica = Replica::start(env, &tasks, Arc::new(engine), partitions, life);
+        Self { replica, _folder: folder }
+    }
+
+    async fn put(&self, key: &StoredKey, value: &'static [u8], context: Context) -> Minted {
+        let request = MintRequest {
+            conflict: Conflict::Siblings,
+            body: CellBody::Value(Bytes::from_static(value)),
+            context,
+            ttl: None,
+        };
+        let minting = self.replica.mint(key.clone(), request).unwrap();
+        let minted = minting.minted.await.unwrap().unwrap();
+        minting.durable.await.unwrap();
+        minted
+    }
+}
+
+fn key(name: &str) -> StoredKey {
+    StoredKey::new(KEYSPACE, name.as_bytes())
+}
+
+fn blind(key: &StoredKey) -> Context {
+    Context::new(key.token().0)
+}
+
+fn foreign_record(conflict: Conflict, counter: u64, timestamp: u64) -> Record {
+    let mut record = Record::empty(conflict);
+    let cell = Cell {
+        timestamp: Timestamp(timestamp),
+        expires_at: None,
+        body: CellBody::Value(Bytes::from(format!("foreign {counter}"))),
+    };
+    let dot = Dot { incarnation: Incarnation(99), counter };
+    record.apply_put(dot, cell, &Context::new(0));
+    record
+}
+
+#[tokio::test]
+async fn a_blind_put_is_a_sibling_and_a_contextual_one_supersedes() {
+    let bench = Bench::new();
+    let key = key("k");
+    bench.put(&key, b"one", blind(&key)).await;
+    let two = bench.put(&key, b"two", blind(&key)).await;
+    assert_eq!(two.record.sibling_count(), 2);
+    let seen = two.record.context(key.token().0);
+    let three = bench.put(&key, b"three", seen).await;
+    assert_eq!(three.record.sibling_count(), 1);
+    assert_eq!(bench.replica.read(&key).unwrap(), Some(three.record));
+}
+
+#[tokio::test]
+async fn puts_of_one_key_that_share_a_batch_see_each_other() {
+    let bench = Bench::new();
+    let key = key("hot");
+    let puts = (0..64).map(|_| bench.put(&key, b"x", blind(&key)));
+    let minted = futures_util::future::join_all(puts).await;
+    let mut counts: Vec<_> = minted.iter().map(|m| m.record.sibling_count()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=64).collect::<Vec<_>>());
+    let stored = bench.replica.read(&key).unwrap().unwrap();
+    assert_eq!(stored.sibling_count(), 64);
+    assert!(stored.duplicate_dots().is_empty());
+}
+
+#[tokio::test]
+async fn blind_applies_join_with_what_is_minted_here() {
+    let bench = Bench::new();
+    let key = key("k");
+    let own = bench.put(&key, b"own", blind(&key)).await;
+    let mut expected = own.record;
+    for counter in 1..=40 {
+        let record = foreign_record(Conflict::Siblings, counter, counter);
+        expected.join(&record);
+        bench.replica.apply(key.clone(), record.encode()).await.unwrap();
+    }
+    assert_eq!(bench.replica.read(&key).unwrap(), Some(expected));
+}
+
+#[tokio::test]
+async fn lww_keeps_the_last_and_counts_the_loser() {
+    let bench = Bench::new();
+    let key = key("k");
+    let newer = foreign_record(Conflict::Lww, 2, 200);
+    let older = foreign_record(Conflict::Lww, 1, 100);
+    bench.replica.apply(key.clone(), newer.encode()).await.unwrap();
+    bench.replica.apply(key.clone(), older.encode()).await.unwrap();
+    assert_eq!(bench.replica.read(&key).unwrap(), Some(newer));
+    assert_eq!(bench.replica.counters().lww_dropped.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_a_record_of_this_key_is_refused() {
+    let bench = Bench::new();
+    let key = key("k");
+    assert!(bench.replica.apply(key.clone(), Bytes::from_static(b"garbage")).await.is_err());
+    bench.put(&key, b"own", blind(&key)).await;
+    let other_mode = foreign_record(Conflict::Lww, 1, 1);
+    assert!(bench.replica.apply(key.clone(), other_mode.encode()).await.is_err());
+    assert_eq!(bench.replica.read(&key).unwrap().unwrap().sibling_count(), 1);
+}
+
+#[test]
+fn minting_continues_above_whatever_was_seen_of_us() {
+    let us = Incarnation(7);
+    let mut record = Record::empty(Conflict::Siblings);
+    let mut context = Context::new(0);
+    context.observe(us, 41);
+    let request = MintRequest {
+        conflict: Conflict::Siblings,
+        body: CellBody::Tombstone,
+        context,
+        ttl: None,
+    };
+    let mut counter = 3;
+    let history = mint(&mut record, &request, (us, &mut counter), Default::default()).unwrap();
+    assert_eq!((history, counter), (CounterHistory::RolledBack, 42));
+    let blind = MintRequest { context: Context::new(0), ..request };
+    let history = mint(&mut record, &blind, (us, &mut counter), Default::default()).unwrap();
+    assert_eq!((history, counter), (CounterHistory::Consistent, 43));
+}
+
+#[test]
+fn the_sibling_limit_refuses_blind_puts_and_lets_merges_through() {
+    let us = Incarnation(7);
+    let mut record = Record::empty(Conflict::Siblings);
+    let mut counter = 0;
+    let blind = MintRequest {
+        conflict: Conflict::Siblings,
+        body: CellBody::Tombstone,
+        context: Context::new(0),
+        ttl: None,
+    };
+    for _ in 0..64 {
+        mint(&mut record, &blind, (us, &mut counter), Default::default()).unwrap();
+    }
+    let refused = mint(&mut record, &blind, (us, &mut counter), Default::default());
+    assert_eq!(refused, Err(MintError::TooManySiblings { siblings: 64 }));
+    assert_eq!(record.sibling_count(), 64, "a refusal changes nothing");
+    let merge = MintRequest { context: record.context(0), ..blind };
+    mint(&mut record, &merge, (us, &mut counter), Default::default()).unwrap();
+    assert_eq!(record.sibling_count(), 1);
+}
+
+#[test]
+fn stored_keys_sort_by_token() {
+    let mut keys: Vec<_> = (0..200).map(|n| key(&format!("key-{n}"))).collect();
+    keys.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    assert!(keys.windows(2).all(|pair| pair[0].token() <= pair[1].token()));
+    let bytes = key("abc");
+    assert_eq!(&bytes.as_bytes()[8..], b"\0\0\0\0\0\0\0\x01abc");
+}

@@ -1,0 +1,206 @@
+//! Requests of clients.
+
+use std::sync::Arc;
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::ids::DcIndex;
+use atoll_protocol::record::{CellBody, Record};
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::wire::{
+    self, Acknowledged, CellMeta, ClusterView, Envelope, Failure, GetRequest, Invalid, PutBody,
+    PutRequest, Reply, Request,
+};
+use bytes::{Bytes, BytesMut};
+
+use super::Service;
+use super::admit::authorize;
+use super::check::{check_context, check_key, check_size};
+use crate::coordinator::{Answer, Get, GetAnswer, Put, Target};
+use crate::net::Link;
+
+/// Who sent a put. One that was forwarded is not forwarded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Client,
+    Peer,
+}
+
+/// Where the reply to one request goes.
+#[derive(Clone)]
+pub(super) struct ReplyTo {
+    link: Arc<dyn Link>,
+    request: u64,
+    service: Service,
+}
+
+impl Service {
+    pub(super) async fn serve_client(self, link: Arc<dyn Link>, frame: Frame, deadline: MonoTime) {
+        let reply_to =
+            ReplyTo { link: link.clone(), request: frame.request, service: self.clone() };
+        let request = match wire::from_frame::<Request>(&frame) {
+            Ok(request) => request,
+            Err(error) => {
+                let invalid = Invalid::Message { detail: error.to_string() };
+                return reply_to.fail(invalid.into());
+            }
+        };
+        if let Err(failure) = authorize(link.identity(), &request) {
+            tracing::warn!(client = %link.identity(), %failure, "request denied");
+            return reply_to.fail(failure);
+        }
+        let local = self.parts.cluster.own_dc();
+        match request {
+            Request::Get(get) => self.get(get, local, deadline, reply_to).await,
+            Request::Put(put) => {
+                let answer = reply_to.into_put_answer();
+                self.put((put, frame.payload), (local, deadline), Origin::Client, answer).await;
+            }
+            Request::Cluster => reply_to.send(&self.cluster_view(), Bytes::new()),
+            Request::Status => reply_to.send(&self.status(deadline).await, Bytes::new()),
+            Request::Explain { keyspace, key } => {
+                let explained = self.explain(&keyspace, key, deadline).await;
+                reply_to.send(&explained.unwrap_or_else(Reply::Failed), Bytes::new());
+            }
+            Request::CreateKeyspace(request) => {
+                let created = self.create_keyspace(request, deadline).await;
+                reply_to.send(&created.unwrap_or_else(Reply::Failed), Bytes::new());
+            }
+            Request::Fault(command) => {
+                tracing::warn!(client = %link.identity(), ?command, "fault command");
+                let reply = match self.parts.faults.command(&command) {
+                    Ok(lines) => Reply::Faults(lines),
+                    Err(detail) => Reply::Failed(Invalid::Fault { detail }.into()),
+                };
+                reply_to.send(&reply, Bytes::new());
+            }
+        }
+    }
+
+    async fn get(&self, get: GetRequest, local: DcIndex, deadline: MonoTime, reply_to: ReplyTo) {
+        let target = check_key(&get.key)
+            .and_then(|()| Target::locate(&self.parts.cluster, &get.keyspace, get.key));
+        let target = match target {
+            Ok(target) => target,
+            Err(invalid) => return reply_to.fail(invalid.into()),
+        };
+        let (token, env) = (target.stored.token().0, self.parts.env.clone());
+        let answer: Answer<GetAnswer> = Box::new(move |result| match result {
+            Ok(GetAnswer { record, answered }) => {
+                let (cells, payload) = visible_cells(&record, env.wall());
+                let context = record.context(token).encode();
+                reply_to.send(&Reply::Get { context, cells, answered }, payload);
+            }
+            Err(failure) => reply_to.fail(failure),
+        });
+        self.parts.coordinator.get(Get { target, level: get.level, local, deadline }, answer).await;
+    }
+
+    /// Checks a put, then runs it here or at a replica.
+    pub(super) async fn put(
+        &self,
+        (put, value): (PutRequest, Bytes),
+        (local, deadline): (DcIndex, MonoTime),
+        origin: Origin,
+        answer: Answer<Acknowledged>,
+    ) {
+        let target = check_key(&put.key)
+            .and_then(|()| Target::locate(&self.parts.cluster, &put.keyspace, put.key.clone()))
+            .and_then(|target| {
+                check_size(&target.keyspace, &target.key, &value)?;
+                let context = check_context(&target, put.context.as_ref())?;
+                Ok((target, context))
+            });
+        let (target, context) = match target {
+            Ok(checked) => checked,
+            Err(invalid) => return answer(Err(invalid.into())),
+        };
+        let own = self.parts.cluster.own();
+        if !target.replicas.nodes.iter().any(|(node, _)| *node == own) {
+            return match origin {
+                Origin::Client => {
+                    self.forward(target, (put, value), (local, deadline), answer).await;
+                }
+                Origin::Peer => answer(Err(Failure::Internal {
+                    detail: "a put was forwarded to a node that does not replicate its key"
+                        .to_owned(),
+                })),
+            };
+        }
+        let body = match put.body {
+            PutBody::Value => CellBody::Value(value),
+            PutBody::Tombstone => CellBody::Tombstone,
+        };
+        let ttl = match put.body {
+            PutBody::Value => put.ttl.or(target.keyspace.ttl),
+            PutBody::Tombstone => None,
+        };
+        let put = Put { target, level: put.level, local, body, context, ttl, deadline };
+        self.parts.coordinator.put(put, answer).await;
+    }
+
+    fn cluster_view(&self) -> Reply {
+        let view = self.parts.cluster.view();
+        Reply::Cluster(ClusterView {
+            topology: view.topology.as_ref().clone(),
+            keyspaces: view.keyspaces.clone(),
+            answered_by: self.parts.facts.node.clone(),
+        })
+    }
+}
+
+impl ReplyTo {
+    pub(super) fn send(&self, reply: &Reply, payload: Bytes) {
+        let epoch = self.service.parts.cluster.view().topology.epoch();
+        let envelope = Envelope { request: self.request, epoch, budget: None };
+        let frame = wire::to_frame(reply, payload, envelope).or_else(|error| {
+            let failure = Failure::Internal { detail: error.to_string() };
+            wire::to_frame(&Reply::Failed(failure), Bytes::new(), envelope)
+        });
+        let sent = match frame {
+            Ok(frame) => self.link.send(frame, self.request).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(client = %self.link.identity(), error, "reply not sent");
+        }
+    }
+
+    pub(super) fn fail(&self, failure: Failure) {
+        self.send(&Reply::Failed(failure), Bytes::new());
+    }
+
+    fn into_put_answer(self) -> Answer<Acknowledged> {
+        Box::new(move |result| match result {
+            Ok(acknowledged) => self.send(&Reply::Put(acknowledged), Bytes::new()),
+            Err(failure) => self.fail(failure),
+        })
+    }
+}
+
+/// The visible values of a record: their description, and their bytes one after the other.
+fn visible_cells(record: &Record, now: atoll_protocol::time::WallTime) -> (Vec<CellMeta>, Bytes) {
+    let mut cells = Vec::new();
+    let mut values: Vec<Bytes> = Vec::new();
+    for (dot, cell) in record.values(now) {
+        let CellBody::Value(value) = &cell.body else {
+            continue;
+        };
+        cells.push(CellMeta {
+            length: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            dot,
+            timestamp: cell.timestamp,
+            expires_at: cell.expires_at,
+        });
+        values.push(value.clone());
+    }
+    let payload = match values.as_slice() {
+        // The common case: one value is passed on without a copy.
+        [value] => value.clone(),
+        values => {
+            let mut all = BytesMut::with_capacity(values.iter().map(Bytes::len).sum());
+            values.iter().for_each(|value| all.extend_from_slice(value));
+            all.freeze()
+        }
+    };
+    (cells, payload)
+}

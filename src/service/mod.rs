@@ -1,0 +1,128 @@
+//! The service: understands requests, checks them, and has the coordinator or the replica carry them out.
+//!
+//! ```text
+//! link ─frame─▶ Service::on_client_frame ─▶ authorize ─▶ check ─▶ coordinator │ keyspaces │ status │ faults
+//!      ─frame─▶ Service::on_peer_frame   ─▶ replica (apply, read, repair) │ coordinator (forwarded put)
+//! ```
+//!
+//! 1. Each request runs in a task of its own, which owns it: a client that goes away loses only its answer.
+//! 2. The remaining time budget in the frame becomes a deadline the moment the frame is read.
+//! 3. One function authorises every request, after decoding and before anything else.
+//!
+//! Invariants
+//! - Every request gets exactly one reply, unless its link is gone.
+//! - A malformed message is answered with the reason; a malformed frame never gets here.
+
+mod admit;
+mod check;
+mod client;
+mod forward;
+mod keyspaces;
+mod peer;
+mod status;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::identity::Identity;
+use atoll_protocol::ids::{Name, NodeIndex};
+use atoll_protocol::time::MonoTime;
+
+use crate::cluster::Cluster;
+use crate::coordinator::Coordinator;
+use crate::env::Env;
+use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
+use crate::replica::Replica;
+use crate::tasks::Tasks;
+
+/// Time that a request gets when it brings no budget.
+const BUDGET_DEFAULT: Duration = Duration::from_secs(1);
+
+/// Longest time that a request may take, whatever its budget says.
+const BUDGET_MAX: Duration = Duration::from_secs(60);
+
+/// Facts about this process that `atoll status` shows.
+#[derive(Clone, Debug)]
+pub struct ProcessFacts {
+    /// This node's name.
+    pub node: Name,
+    /// Version of the binary.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// When it started serving.
+    pub started: MonoTime,
+    /// Random number of this process; another one means a restart.
+    pub boot: u64,
+}
+
+/// What the service works with.
+pub struct Parts {
+    /// Time and chance.
+    pub env: Env,
+    /// Spawner.
+    pub tasks: Tasks,
+    /// The cluster as this node knows it.
+    pub cluster: Arc<Cluster>,
+    /// The other nodes.
+    pub peers: Arc<Peers>,
+    /// This node's replica.
+    pub replica: Replica,
+    /// Runs operations.
+    pub coordinator: Coordinator,
+    /// Emulated links; refuses unless the node was started with `--allow-faults`.
+    pub faults: Arc<dyn Faults>,
+    /// Facts about this process.
+    pub facts: ProcessFacts,
+}
+
+/// The service of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    parts: Arc<Parts>,
+    clients: Arc<AtomicU32>,
+}
+
+impl Service {
+    /// A service on `parts`.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), clients: Arc::new(AtomicU32::new(0)) }
+    }
+
+    /// When the patience of a request that is read now ends.
+    fn deadline(&self, frame: &Frame) -> MonoTime {
+        let budget = frame.budget.unwrap_or(BUDGET_DEFAULT).min(BUDGET_MAX);
+        self.parts.env.mono().after(budget)
+    }
+}
+
+impl Handler for Service {
+    fn on_client_frame(&self, link: &Arc<dyn Link>, frame: Frame) {
+        let (service, link) = (self.clone(), link.clone());
+        let deadline = self.deadline(&frame);
+        self.parts.tasks.spawn("client-request", async move {
+            service.serve_client(link, frame, deadline).await;
+        });
+    }
+
+    fn on_peer_frame(&self, from: &PeerLink, frame: Frame) {
+        self.serve_peer(from, frame);
+    }
+
+    fn on_peer_lost(&self, peer: NodeIndex) {
+        self.parts.coordinator.operations().on_peer_lost(peer);
+    }
+
+    fn admit_peer(&self, identity: &Identity) -> Result<NodeIndex, String> {
+        admit::admit_peer(&self.parts.cluster, identity)
+    }
+
+    fn on_client_link(&self, change: LinkChange) {
+        match change {
+            LinkChange::Opened => self.clients.fetch_add(1, Ordering::Relaxed),
+            LinkChange::Closed => self.clients.fetch_sub(1, Ordering::Relaxed),
+        };
+    }
+}

@@ -1,0 +1,180 @@
+//! Requests and notices of other nodes.
+//!
+//! An `Apply` is forwarded first (the neighbours should not wait for our disk), then applied, then acknowledged to the
+//! coordinator, whoever brought it.
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::ids::{KeyspaceId, NodeIndex, OperationId};
+use atoll_protocol::record::Record;
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::wire::{
+    self, ApplyOutcome, Envelope, Failure, Invalid, Kind, PeerNotice, PeerReply, PeerRequest,
+};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::Service;
+use super::check::check_key;
+use super::client::Origin;
+use crate::coordinator::Answer;
+use crate::net::PeerLink;
+use crate::replica::{ReplicaError, StoredKey};
+
+/// A record on its way to this replica.
+struct Incoming {
+    operation: OperationId,
+    coordinator: NodeIndex,
+    keyspace: KeyspaceId,
+    key: Bytes,
+    relay_to: Vec<NodeIndex>,
+    record: Bytes,
+}
+
+impl Service {
+    pub(super) fn serve_peer(&self, from: &PeerLink, frame: Frame) {
+        if Kind::from_byte(frame.kind) == Some(Kind::PeerNotice) {
+            match wire::from_frame::<PeerNotice>(&frame) {
+                Ok(notice) => self.on_notice(from, notice, frame.payload),
+                Err(error) => tracing::warn!(peer = ?from.peer, %error, "malformed notice dropped"),
+            }
+            return;
+        }
+        let (service, from) = (self.clone(), from.clone());
+        let deadline = self.deadline(&frame);
+        self.parts.tasks.spawn("peer-request", async move {
+            let (request, epoch) = (frame.request, frame.epoch);
+            let (reply, payload) = service.answer_peer(frame, deadline).await;
+            let envelope = Envelope { request, epoch, budget: None };
+            let sent = wire::to_frame(&reply, payload, envelope)
+                .map_err(|error| error.to_string())
+                .and_then(|frame| {
+                    from.link.send(frame, request).map_err(|error| error.to_string())
+                });
+            if let Err(error) = sent {
+                tracing::debug!(peer = ?from.peer, error, "reply to peer not sent");
+            }
+        });
+    }
+
+    fn on_notice(&self, from: &PeerLink, notice: PeerNotice, payload: Bytes) {
+        match notice {
+            PeerNotice::Apply { operation, coordinator, keyspace, key, relay_to } => {
+                let incoming =
+                    Incoming { operation, coordinator, keyspace, key, relay_to, record: payload };
+                self.on_apply(incoming);
+            }
+            PeerNotice::Applied { operation, outcome } => {
+                self.parts.coordinator.operations().on_applied(from.peer, operation, outcome);
+            }
+            PeerNotice::Gossip(gossip) => self.on_gossip(from, gossip),
+        }
+    }
+
+    fn on_apply(&self, incoming: Incoming) {
+        for &neighbour in &incoming.relay_to {
+            let copy = PeerNotice::Apply {
+                operation: incoming.operation,
+                coordinator: incoming.coordinator,
+                keyspace: incoming.keyspace,
+                key: incoming.key.clone(),
+                relay_to: Vec::new(),
+            };
+            let lane = incoming.operation.0;
+            let sent = self.parts.peers.notify(neighbour, &copy, incoming.record.clone(), lane);
+            if let Err(error) = sent {
+                // The coordinator notices by the missing acknowledgement and asks another relay.
+                tracing::debug!(?neighbour, %error, "relayed copy not sent");
+            }
+        }
+        let service = self.clone();
+        self.parts.tasks.spawn("peer-apply", async move {
+            let applied = service.apply(incoming.keyspace, &incoming.key, incoming.record).await;
+            let outcome = match applied {
+                Ok(()) => ApplyOutcome::Durable,
+                Err(error) => {
+                    tracing::warn!(%error, "record from a peer refused");
+                    ApplyOutcome::Refused
+                }
+            };
+            let operation = incoming.operation;
+            let ack = PeerNotice::Applied { operation, outcome };
+            let to = incoming.coordinator;
+            let sent = service.parts.peers.notify(to, &ack, Bytes::new(), operation.0);
+            if let Err(error) = sent {
+                tracing::debug!(?to, %error, "acknowledgement not sent");
+            }
+        });
+    }
+
+    async fn apply(
+        &self,
+        keyspace: KeyspaceId,
+        key: &Bytes,
+        record: Bytes,
+    ) -> Result<(), ReplicaError> {
+        check_key(key).map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        self.parts.replica.apply(StoredKey::new(keyspace, key), record).await
+    }
+
+    async fn answer_peer(&self, frame: Frame, deadline: MonoTime) -> (PeerReply, Bytes) {
+        let nothing = Bytes::new();
+        let request = match wire::from_frame::<PeerRequest>(&frame) {
+            Ok(request) => request,
+            Err(error) => {
+                let invalid = Invalid::Message { detail: error.to_string() };
+                return (PeerReply::Failed(invalid.into()), nothing);
+            }
+        };
+        match request {
+            PeerRequest::Read { keyspace, key, known } => {
+                self.answer_read(&StoredKey::new(keyspace, &key), known)
+            }
+            PeerRequest::Repair { keyspace, key } => {
+                match self.apply(keyspace, &key, frame.payload).await {
+                    Ok(()) => (PeerReply::Repaired, nothing),
+                    Err(error) => (storage_failure(&error), nothing),
+                }
+            }
+            PeerRequest::Forward { request, local } => {
+                let (sender, answered) = oneshot::channel();
+                let answer: Answer<_> = Box::new(move |result| {
+                    // The node that forwarded may have given up.
+                    let _ = sender.send(result);
+                });
+                let (service, put) = (self.clone(), (request, frame.payload));
+                // A task of its own: the put outlives its answer.
+                self.parts.tasks.spawn("forwarded-put", async move {
+                    service.put(put, (local, deadline), Origin::Peer, answer).await;
+                });
+                let reply = match answered.await {
+                    Ok(Ok(acknowledged)) => PeerReply::Forwarded(acknowledged),
+                    Ok(Err(failure)) => PeerReply::Failed(failure),
+                    Err(_) => PeerReply::Failed(Failure::Internal {
+                        detail: "the operation ended without an answer".to_owned(),
+                    }),
+                };
+                (reply, nothing)
+            }
+            PeerRequest::Status => (PeerReply::Status(self.own_status()), nothing),
+            PeerRequest::Keyspaces(theirs) => {
+                (PeerReply::Keyspaces(self.merge_keyspaces(theirs).await), nothing)
+            }
+        }
+    }
+
+    fn answer_read(&self, key: &StoredKey, known: Option<u128>) -> (PeerReply, Bytes) {
+        match self.parts.replica.read(key) {
+            Ok(Some(record)) if known == Some(record.digest()) => (PeerReply::Same, Bytes::new()),
+            Ok(Some(record)) => (PeerReply::Record, Record::encode(&record)),
+            Ok(None) => (PeerReply::Absent, Bytes::new()),
+            Err(error) => {
+                tracing::error!(%error, "replica cannot read");
+                (storage_failure(&error), Bytes::new())
+            }
+        }
+    }
+}
+
+fn storage_failure(error: &ReplicaError) -> PeerReply {
+    PeerReply::Failed(Failure::Storage { detail: error.to_string() })
+}

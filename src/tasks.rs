@@ -1,0 +1,76 @@
+//! Tasks: the only place that spawns.
+//!
+//! Every task has a name, a cancellation token and a joined end; a panic in a task stops the process with the task's
+//! name, because a node that lost a part of itself must not look alive.
+//!
+//! 1. [`Tasks::spawn`] runs a future until its end. Long-lived ones watch [`Tasks::cancelled`].
+//! 2. [`Tasks::stop`] cancels the token, then waits until every task has ended.
+
+use std::future::Future;
+
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+
+use crate::env::Env;
+
+/// Spawner of one node. Cheap to clone; all clones share the same tasks.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    env: Env,
+    tracker: TaskTracker,
+    token: CancellationToken,
+}
+
+impl Tasks {
+    /// A spawner without tasks.
+    pub fn new(env: Env) -> Self {
+        Self { env, tracker: TaskTracker::new(), token: CancellationToken::new() }
+    }
+
+    /// Runs `task` to its end under `name`.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let guard = PanicGuard { name, env: self.env.clone() };
+        let guarded = async move {
+            let guard = guard;
+            task.await;
+            drop(guard);
+        };
+        self.env.spawn(name, Box::pin(self.tracker.track_future(guarded)));
+    }
+
+    /// Resolves when the node is asked to stop.
+    pub fn cancelled(&self) -> WaitForCancellationFutureOwned {
+        self.token.clone().cancelled_owned()
+    }
+
+    /// True once the node was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Tasks that have not ended yet.
+    pub fn running(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Asks every task to stop, and waits until all have.
+    pub async fn stop(&self) {
+        self.token.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+/// Stops the process when it is dropped by a panic.
+struct PanicGuard {
+    name: &'static str,
+    env: Env,
+}
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.env.exit(&format!("task `{}` panicked", self.name));
+        }
+    }
+}
