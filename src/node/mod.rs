@@ -19,6 +19,9 @@
 
 mod start;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

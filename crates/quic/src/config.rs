@@ -34,6 +34,7 @@ pub const OUTBOX_FRAMES: usize = 4_096;
 
 /// Incoming attempts that quinn keeps before `accept.rs` sees them, and bytes that it keeps for each and for all.
 const INCOMING_MAX: usize = 1_024;
+/// Bytes that quinn keeps for one such attempt: a first flight with a long certificate chain is below 16 KiB.
 const INCOMING_BYTES: u64 = 64 * 1_024;
 const INCOMING_BYTES_TOTAL: u64 = 8 * 1_024 * 1_024;
 

@@ -17,6 +17,7 @@ const VERSION: u8 = 1;
 /// 8 magic + 1 version + 3 zero + 8 manifest id + 4 CRC.
 pub(super) const CURRENT_BYTES: usize = 24;
 
+/// Length of the checksum at the end, in bytes: a CRC32C.
 const CHECKSUM_BYTES: usize = 4;
 
 /// The bytes of a `CURRENT` that names manifest `manifest_id`.

@@ -34,6 +34,7 @@ const HEADER_BYTES: usize = 24;
 /// 4 length + 8 ordinal + 4 CRC.
 const RECORD_HEADER_BYTES: usize = 16;
 
+/// Length of a record's checksum, in bytes: a CRC32C.
 const CHECKSUM_BYTES: usize = 4;
 
 /// Edits that a manifest collects before it is rewritten: about 4 000 flushes of 250 bytes.

@@ -19,6 +19,7 @@ use crate::entry::{Entry, KeyedEntry, Value};
 /// Entries between whole keys: bisecting costs one decode per restart, walking at most 16.
 const RESTART_INTERVAL: usize = 16;
 
+/// Length of one restart offset, in bytes: a 32-bit number.
 const RESTART_BYTES: usize = 4;
 
 /// The block's bytes contradict its format.

@@ -16,6 +16,7 @@ use bytes::Bytes;
 /// First byte of an encoded filter; another hash or layout gets another number.
 const VERSION: u8 = 1;
 
+/// Length of one filter block, in bytes: eight 32-bit words, half a cache line.
 const BLOCK_BYTES: usize = 32;
 
 const SALTS: [u32; 8] = [

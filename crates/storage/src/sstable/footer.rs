@@ -14,6 +14,7 @@ const VERSION: u8 = 1;
 /// Size of the footer; see the layout in `docs/formats-storage.md`.
 pub(crate) const FOOTER_BYTES: usize = 72;
 
+/// Length of the footer's checksum, in bytes: a CRC32C.
 const CHECKSUM_BYTES: usize = 4;
 
 /// Where the parts of a table are, and how much it holds.

@@ -25,6 +25,7 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 32;
 /// 4 magic + 4 payload bytes + 4 operations + 8 first sequence + 8 durable bytes + 4 CRC.
 pub(crate) const RECORD_HEADER_BYTES: usize = 32;
 
+/// Length of a record's checksum, in bytes: a CRC32C.
 const CHECKSUM_BYTES: usize = 4;
 
 /// Why a segment was created.
