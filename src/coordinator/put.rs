@@ -99,14 +99,20 @@ impl Coordinator {
             body: put.body.clone(),
             context: put.context.clone(),
             ttl: put.ttl,
+            deadline: put.deadline,
         };
         let minting = self.parts.replica.mint(put.target.stored.clone(), request);
         let minting = minting.map_err(overloaded)?;
-        match minting.minted.await {
+        let Some(minted) = self.parts.env.until(put.deadline, minting.minted).await else {
+            return Err(nothing_acked(put));
+        };
+        match minted {
             Ok(Ok(minted)) => Ok((minted, minting.durable)),
             Ok(Err(MintError::TooManySiblings { siblings })) => {
                 Err(Invalid::TooManySiblings { got: siblings }.into())
             }
+            Ok(Err(MintError::Context { detail })) => Err(Invalid::Context { detail }.into()),
+            Ok(Err(MintError::Expired)) => Err(nothing_acked(put)),
             Ok(Err(MintError::Storage { detail })) => Err(Failure::Storage { detail }),
             Err(_) => Err(self.stopping()),
         }
@@ -217,6 +223,11 @@ impl Coordinator {
             None => Failure::Internal { detail: "this node is not in its own topology".to_owned() },
         }
     }
+}
+
+/// The failure of a put whose deadline passed while it waited for the own replica.
+fn nothing_acked(put: &Put) -> Failure {
+    Failure::Unknown { level: put.level, dc: None, needed: 1, acked: 0 }
 }
 
 /// Resolves once, when the own replica's write is settled; never again afterwards.

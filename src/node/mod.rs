@@ -17,6 +17,7 @@
 //! - The clean marker is written last, and only after every task that could mint has ended and the engine is closed.
 //! - A node that cannot store stops at once (fail-stop), and its next start is a new incarnation.
 
+mod check;
 mod start;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::replica::{Life, Replica};
 use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
 
+pub use check::{Checked, check};
 pub use start::{NodeOptions, StartError, Wan, start};
 
 /// Longest wait for operations under way when the node stops: a default request's budget and as much again.
@@ -86,6 +88,7 @@ pub struct Node {
     storage_tasks: Tasks,
     transport: Arc<dyn Transport>,
     peers: Arc<Peers>,
+    service: Service,
     coordinator: Coordinator,
     replica: Replica,
     engine: Arc<Engine>,
@@ -120,7 +123,7 @@ impl Node {
             faults,
             facts: parts.facts,
         });
-        let links = LinkServer::new(tasks.clone(), peers.clone(), Arc::new(service));
+        let links = LinkServer::new(tasks.clone(), peers.clone(), Arc::new(service.clone()));
         tasks.spawn("accept", serve_links(links.clone(), transport.clone()));
         let node = Self {
             env: env.clone(),
@@ -128,6 +131,7 @@ impl Node {
             storage_tasks,
             transport: transport.clone(),
             peers: peers.clone(),
+            service,
             coordinator,
             replica,
             engine,
@@ -144,6 +148,7 @@ impl Node {
     /// What storage or metadata say; the next start is then a new incarnation.
     pub async fn stop(self) -> Result<(), StartError> {
         tracing::info!(operations = self.coordinator.operations().running(), "stopping: draining");
+        self.service.drain();
         let deadline = self.env.mono().after(DRAIN_MAX);
         while self.coordinator.operations().running() > 0 && self.env.mono() < deadline {
             self.env.sleep(DRAIN_POLL).await;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::limits::PAYLOAD_BYTES_MAX;
 use atoll_protocol::record::Record;
 use atoll_storage::Batch;
 use bytes::Bytes;
@@ -121,6 +122,9 @@ impl Stripe {
         key: StoredKey,
         request: &MintRequest,
     ) -> Result<Minted, MintError> {
+        if self.shared.env.mono() >= request.deadline {
+            return Err(MintError::Expired);
+        }
         let mut record = self
             .current(draft, &key, request.conflict)
             .map_err(|error| MintError::Storage { detail: error.to_string() })?;
@@ -140,6 +144,11 @@ impl Stripe {
             );
         }
         let bytes = record.encode();
+        if bytes.len() > PAYLOAD_BYTES_MAX {
+            // Nobody could be sent it. Large siblings get here long before there are too many of them.
+            let siblings = u16::try_from(record.sibling_count()).unwrap_or(u16::MAX);
+            return Err(MintError::TooManySiblings { siblings });
+        }
         draft.writes.insert(key, Write::Whole(record.clone()));
         Ok(Minted { record, bytes })
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use atoll_protocol::ids::{Incarnation, KeyspaceId};
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::record::{Cell, CellBody, Record};
+use atoll_protocol::time::{MonoTime, WallTime};
 use atoll_protocol::token::Partitions;
 use atoll_protocol::version::{Context, Dot, Timestamp};
 use atoll_storage::{Engine, Options, RealDisk};
@@ -18,6 +19,7 @@ use super::{JoinRecords, Life, Minted, Replica, StoredKey};
 use crate::env::RealEnv;
 use crate::tasks::Tasks;
 
+const FAR: MonoTime = MonoTime::from_nanos(u64::MAX);
 const KEYSPACE: KeyspaceId = KeyspaceId(1);
 
 struct Bench {
@@ -44,6 +46,7 @@ impl Bench {
             body: CellBody::Value(Bytes::from_static(value)),
             context,
             ttl: None,
+            deadline: FAR,
         };
         let minting = self.replica.mint(key.clone(), request).unwrap();
         let minted = minting.minted.await.unwrap().unwrap();
@@ -147,6 +150,7 @@ fn minting_continues_above_whatever_was_seen_of_us() {
         body: CellBody::Tombstone,
         context,
         ttl: None,
+        deadline: FAR,
     };
     let mut counter = 3;
     let history = mint(&mut record, &request, (us, &mut counter), Default::default()).unwrap();
@@ -154,6 +158,45 @@ fn minting_continues_above_whatever_was_seen_of_us() {
     let blind = MintRequest { context: Context::new(0), ..request };
     let history = mint(&mut record, &blind, (us, &mut counter), Default::default()).unwrap();
     assert_eq!((history, counter), (CounterHistory::Consistent, 43));
+}
+
+#[test]
+fn a_made_up_context_cannot_exhaust_counters_or_clocks() {
+    let us = Incarnation(7);
+    let mut far_counter = Context::new(0);
+    far_counter.observe(us, u64::MAX);
+    let mut far_clock = Context::new(0);
+    far_clock.observe_timestamp(Timestamp(u64::MAX));
+    for context in [far_counter, far_clock] {
+        let request = MintRequest {
+            conflict: Conflict::Lww,
+            body: CellBody::Tombstone,
+            context,
+            ttl: None,
+            deadline: FAR,
+        };
+        let (mut record, mut counter) = (Record::empty(Conflict::Lww), 5);
+        let now = WallTime::from_micros(1_000_000);
+        let refused = mint(&mut record, &request, (us, &mut counter), now);
+        assert!(matches!(refused, Err(MintError::Context { .. })), "{refused:?}");
+        assert_eq!((counter, record.is_empty()), (5, true));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_put_is_dropped_at_dequeue() {
+    let bench = Bench::new();
+    let key = key("late");
+    let request = MintRequest {
+        conflict: Conflict::Siblings,
+        body: CellBody::Tombstone,
+        context: blind(&key),
+        ttl: None,
+        deadline: MonoTime::ZERO,
+    };
+    let minting = bench.replica.mint(key.clone(), request).unwrap();
+    assert_eq!(minting.minted.await.unwrap().err(), Some(MintError::Expired));
+    assert_eq!(bench.replica.read(&key).unwrap(), None);
 }
 
 #[test]
@@ -166,6 +209,7 @@ fn the_sibling_limit_refuses_blind_puts_and_lets_merges_through() {
         body: CellBody::Tombstone,
         context: Context::new(0),
         ttl: None,
+        deadline: FAR,
     };
     for _ in 0..64 {
         mint(&mut record, &blind, (us, &mut counter), Default::default()).unwrap();

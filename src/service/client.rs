@@ -1,6 +1,7 @@
 //! Requests of clients.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use atoll_protocol::frame::Frame;
 use atoll_protocol::ids::DcIndex;
@@ -47,6 +48,11 @@ impl Service {
         if let Err(failure) = authorize(link.identity(), &request) {
             tracing::warn!(client = %link.identity(), %failure, "request denied");
             return reply_to.fail(failure);
+        }
+        if self.draining.load(Ordering::Relaxed) {
+            let reason = "it is stopping".to_owned();
+            return reply_to
+                .fail(Failure::NotServing { node: self.parts.facts.node.clone(), reason });
         }
         let local = self.parts.cluster.own_dc();
         match request {

@@ -22,7 +22,7 @@ mod peer;
 mod status;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
@@ -83,12 +83,18 @@ pub struct Parts {
 pub struct Service {
     parts: Arc<Parts>,
     clients: Arc<AtomicU32>,
+    draining: Arc<AtomicBool>,
 }
 
 impl Service {
     /// A service on `parts`.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), clients: Arc::new(AtomicU32::new(0)) }
+        Self { parts: Arc::new(parts), clients: Arc::default(), draining: Arc::default() }
+    }
+
+    /// From now on requests for data are refused with `NotServing`; what is under way goes on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// When the patience of a request that is read now ends.

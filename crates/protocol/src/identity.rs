@@ -94,7 +94,9 @@ impl FromStr for Identity {
             _ => return Err(shape()),
         };
         let cluster = parts.first().ok_or_else(shape)?;
-        Ok(Self { cluster: Name::new(cluster)?, role })
+        let identity = Self { cluster: Name::new(cluster)?, role };
+        assert_eq!(identity.to_string(), uri, "an identity has one spelling");
+        Ok(identity)
     }
 }
 
