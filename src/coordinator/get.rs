@@ -72,7 +72,7 @@ impl Coordinator {
         let plan = GetPlan {
             spec,
             coordinator: self.parts.cluster.own(),
-            hedge_after: self.patience(&replicas),
+            hedge_after: self.patience(&replicas, get.deadline),
             replicas,
             empty: Record::empty(get.target.keyspace.conflict),
             deadline: get.deadline,

@@ -29,6 +29,7 @@ use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::limits::Limit;
 use atoll_protocol::put::{Liveness, Replica as ReplicaSlot};
 use atoll_protocol::quorum::{Level, QuorumSpec, Shortfall};
+use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{Failure, Invalid};
 
 use crate::cluster::{Cluster, View};
@@ -41,9 +42,9 @@ pub use operations::{OPERATIONS_MAX, Operations};
 pub use put::Put;
 pub use target::Target;
 
-/// Slack on top of the round-trip time before a slow replica is backed up or a relay is doubted: a sync and a
-/// scheduling hiccup on a busy machine.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Slack on top of 5/4 of the round-trip time before a slow replica is backed up or a relay is doubted: ten syncs of a
+/// busy disk and a scheduling hiccup.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Gives an operation's result to whoever asked; called exactly once.
 pub type Answer<T> = Box<dyn FnOnce(Result<T, Failure>) + Send>;
@@ -113,7 +114,8 @@ impl Coordinator {
         &self.parts.counters
     }
 
-    /// The replicas of a target as this node sees them now: itself first, then by datacenter and round-trip time.
+    /// The replicas of a target as this node sees them now: itself first, then by datacenter and round-trip time;
+    /// those that have fallen silent last.
     fn nearest_first(&self, target: &Target) -> Vec<ReplicaSlot> {
         let own = self.parts.cluster.own();
         let own_dc = self.parts.cluster.own_dc();
@@ -128,16 +130,21 @@ impl Coordinator {
                     (false, false) => 2,
                 };
                 let rtt = self.parts.peers.rtt(node).unwrap_or(Duration::MAX);
-                (distance, rtt, self.slot(node, dc))
+                let is_quiet = node != own && self.parts.peers.is_quiet(node);
+                (is_quiet, distance, rtt, self.slot(node, dc))
             })
             .collect();
-        slots.sort_by_key(|(distance, rtt, _)| (*distance, *rtt));
-        slots.into_iter().map(|(_, _, slot)| slot).collect()
+        slots.sort_by_key(|(is_quiet, distance, rtt, _)| (*is_quiet, *distance, *rtt));
+        slots.into_iter().map(|(_, _, _, slot)| slot).collect()
     }
 
-    /// The replicas of a target in preference order.
+    /// The replicas of a target in preference order, those that have fallen silent last: the first of a remote
+    /// datacenter relays.
     fn preference_list(&self, target: &Target) -> Vec<ReplicaSlot> {
-        target.replicas.nodes.iter().map(|&(node, dc)| self.slot(node, dc)).collect()
+        let mut nodes = target.replicas.nodes.clone();
+        let own = self.parts.cluster.own();
+        nodes.sort_by_key(|&(node, _)| node != own && self.parts.peers.is_quiet(node));
+        nodes.into_iter().map(|(node, dc)| self.slot(node, dc)).collect()
     }
 
     fn slot(&self, node: NodeIndex, dc: DcIndex) -> ReplicaSlot {
@@ -149,10 +156,12 @@ impl Coordinator {
         ReplicaSlot { node, dc, liveness }
     }
 
-    /// How long to wait for the slowest of `slots` before doubting it.
-    fn patience(&self, slots: &[ReplicaSlot]) -> Duration {
+    /// How long to wait for the slowest of `slots` before doubting it; at most half of what is left, so that there is
+    /// time for another one.
+    fn patience(&self, slots: &[ReplicaSlot], deadline: MonoTime) -> Duration {
         let slowest = slots.iter().filter_map(|slot| self.parts.peers.rtt(slot.node)).max();
-        PATIENCE + 2 * slowest.unwrap_or_default()
+        let left = deadline.since(self.parts.env.mono());
+        (PATIENCE + slowest.unwrap_or_default() * 5 / 4).min(left / 2)
     }
 
     fn count(counter: &AtomicU64) {

@@ -83,7 +83,7 @@ impl Coordinator {
         let plan = PutPlan {
             spec,
             coordinator: self.parts.cluster.own(),
-            rerelay_after: self.patience(&replicas),
+            rerelay_after: self.patience(&replicas, put.deadline),
             replicas,
             deadline: put.deadline,
         };

@@ -96,6 +96,7 @@ impl LinkServer {
     }
 
     fn on_peer_frame(&self, from: &PeerLink, frame: Frame) -> Result<(), String> {
+        self.peers.heard(from.peer);
         match Kind::from_byte(frame.kind) {
             Some(Kind::PeerReply) => self.peers.complete(frame),
             Some(Kind::PeerNotice | Kind::PeerRequest) => self.handler.on_peer_frame(from, frame),

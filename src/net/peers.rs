@@ -12,6 +12,7 @@
 //! - No lock is held across an await.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
@@ -26,6 +27,9 @@ use tokio::sync::Notify;
 use super::calls::{CallError, Calls};
 use super::{Link, LinkClose, SendFailure};
 use crate::env::Env;
+
+/// Silence after which a connected peer is asked last: it gossips once a second, so that two rounds were lost.
+const QUIET_AFTER: Duration = Duration::from_millis(2_200);
 
 /// Number of a link within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +47,8 @@ struct Slot {
     state: Mutex<SlotState>,
     /// Told whenever a link is adopted or dropped.
     changed: Notify,
+    /// When the last frame came, in nanoseconds of `MonoTime`.
+    heard_nanos: AtomicU64,
 }
 
 struct SlotState {
@@ -103,6 +109,7 @@ impl Peers {
                 trouble: "not connected yet".to_owned(),
             }),
             changed: Notify::new(),
+            heard_nanos: AtomicU64::new(0),
         };
         let slots = (0..count).map(slot).collect();
         Self { env, epoch, calls: Calls::default(), slots }
@@ -114,6 +121,20 @@ impl Peers {
             Some(_) => Liveness::Alive,
             None => Liveness::Down,
         }
+    }
+
+    /// Notes that a frame of `peer` came.
+    pub(super) fn heard(&self, peer: NodeIndex) {
+        if let Some(slot) = self.slots.get(usize::from(peer.0)) {
+            slot.heard_nanos.store(self.env.mono().as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// True if `peer` has not been heard of for `QUIET_AFTER`: it is asked last, though it may still be alive.
+    pub fn is_quiet(&self, peer: NodeIndex) -> bool {
+        let Some(slot) = self.slots.get(usize::from(peer.0)) else { return true };
+        let heard = MonoTime::from_nanos(slot.heard_nanos.load(Ordering::Relaxed));
+        self.env.mono().since(heard) > QUIET_AFTER
     }
 
     /// Smoothed round-trip time to `peer`, if it is connected.
