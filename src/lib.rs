@@ -5,6 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod demo;
+pub mod dev;
 pub mod node;
 pub mod service;
 pub mod membership;
