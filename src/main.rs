@@ -1,2 +1,7 @@
-//! The atoll binary.
-fn main() {}
+//! The atoll binary: see `cli` for what it does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atolldb::cli::run(std::env::args_os())
+}

@@ -12,6 +12,7 @@ use std::time::Duration;
 use atoll_protocol::identity::{Identity, Role};
 use atoll_protocol::ids::{DcIndex, Incarnation, Name, NodeIndex};
 use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::time::WallTime;
 use atoll_protocol::topology::{Addresses, Problems, Topology, TopologyFile};
 use atoll_quic::{
     BindError, CredentialPaths, Credentials, CredentialsError, Endpoint, EndpointConfig,
@@ -122,7 +123,7 @@ pub enum StartError {
 pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<Node, StartError> {
     let topology = Arc::new(load_topology(&config.topology)?);
     let own = find_own(config, &topology)?;
-    let credentials = load_credentials(&env, config, &topology)?;
+    let credentials = load_credentials(env.wall(), config, &topology)?;
     let (engine, meta) = open_data(config)?;
     let owner = Owner {
         cluster: topology.cluster().clone(),
@@ -175,7 +176,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     }))
 }
 
-fn load_topology(path: &Path) -> Result<Topology, StartError> {
+pub(super) fn load_topology(path: &Path) -> Result<Topology, StartError> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| StartError::TopologyUnreadable {
         path: shown.clone(),
@@ -186,7 +187,10 @@ fn load_topology(path: &Path) -> Result<Topology, StartError> {
         .map_err(|problems| StartError::Topology { path: shown, problems })
 }
 
-fn find_own(config: &Config, topology: &Topology) -> Result<(NodeIndex, DcIndex), StartError> {
+pub(super) fn find_own(
+    config: &Config,
+    topology: &Topology,
+) -> Result<(NodeIndex, DcIndex), StartError> {
     let not_member =
         |detail| StartError::NotMember { path: config.topology.display().to_string(), detail };
     let Some((index, node)) = topology.node_by_name(&config.node) else {
@@ -204,8 +208,8 @@ fn find_own(config: &Config, topology: &Topology) -> Result<(NodeIndex, DcIndex)
     Ok((index, node.dc))
 }
 
-fn load_credentials(
-    env: &Env,
+pub(super) fn load_credentials(
+    now: WallTime,
     config: &Config,
     topology: &Topology,
 ) -> Result<Credentials, StartError> {
@@ -214,7 +218,7 @@ fn load_credentials(
         certificate: config.certificate.clone(),
         key: config.key.clone(),
     };
-    let credentials = Credentials::load(&paths, env.wall())?;
+    let credentials = Credentials::load(&paths, now)?;
     let expected = Identity {
         cluster: topology.cluster().clone(),
         role: Role::Node {

@@ -1,0 +1,146 @@
+//! The status as JSON: the same facts as the table, with units in the names, and more of them.
+//!
+//! Invariants
+//! - Member names are stable: scripts depend on them.
+
+use std::time::Duration;
+
+use atoll_client::NodeReport;
+use atoll_protocol::wire::{NodeState, NodeStatus};
+use serde::Serialize;
+
+use super::Status;
+
+/// The document.
+#[derive(Serialize)]
+pub(super) struct StatusJson<'a> {
+    cluster: &'a str,
+    epoch: u64,
+    health: &'static str,
+    problems: &'a [String],
+    dcs: Vec<DcJson<'a>>,
+    nodes: Vec<NodeJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct DcJson<'a> {
+    dc: &'a str,
+    nodes: usize,
+    up: usize,
+    replication_factor: u8,
+    partitions: u32,
+    partitions_without_quorum: u32,
+    partitions_without_all: u32,
+}
+
+#[derive(Serialize)]
+struct NodeJson<'a> {
+    node: &'a str,
+    dc: &'a str,
+    rack: &'a str,
+    address: &'a str,
+    owns_per_mille: u16,
+    #[serde(flatten)]
+    state: StateJson<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum StateJson<'a> {
+    Up(UpJson<'a>),
+    Down { silent_for_ms: Option<u64>, reason: &'a str },
+}
+
+#[derive(Serialize)]
+struct UpJson<'a> {
+    version: &'a str,
+    pid: u32,
+    uptime_ms: u64,
+    epoch: u64,
+    incarnation: String,
+    data_bytes: u64,
+    tables: u32,
+    clients: u32,
+    peers: Vec<PeerJson<'a>>,
+    operations: u32,
+    puts: u64,
+    gets: u64,
+    missed: u64,
+    repaired: u64,
+    lww_dropped: u64,
+}
+
+#[derive(Serialize)]
+struct PeerJson<'a> {
+    node: &'a str,
+    rtt_us: Option<u64>,
+    since_ms: u64,
+}
+
+/// The document of `status`.
+pub(super) fn of(status: &Status) -> StatusJson<'_> {
+    let health = &status.health;
+    let dcs = health.dcs.iter().map(|dc| DcJson {
+        dc: dc.dc.as_str(),
+        nodes: dc.nodes,
+        up: dc.up,
+        replication_factor: dc.replication_factor,
+        partitions: dc.partitions,
+        partitions_without_quorum: dc.without_quorum,
+        partitions_without_all: dc.without_all,
+    });
+    StatusJson {
+        cluster: status.view.topology.cluster().as_str(),
+        epoch: status.view.topology.epoch().0,
+        health: if health.problems.is_empty() { "ok" } else { "degraded" },
+        problems: &health.problems,
+        dcs: dcs.collect(),
+        nodes: status.reports.iter().map(node).collect(),
+    }
+}
+
+fn node(report: &NodeReport) -> NodeJson<'_> {
+    let state = match &report.state {
+        NodeState::Up(status) => StateJson::Up(up(status)),
+        NodeState::Down { silent_for, reason } => {
+            StateJson::Down { silent_for_ms: silent_for.map(millis), reason }
+        }
+    };
+    NodeJson {
+        node: report.node.as_str(),
+        dc: report.dc.as_str(),
+        rack: report.rack.as_str(),
+        address: &report.address,
+        owns_per_mille: report.owns_per_mille,
+        state,
+    }
+}
+
+fn up(status: &NodeStatus) -> UpJson<'_> {
+    let peers = status.peers.iter().map(|peer| PeerJson {
+        node: peer.node.as_str(),
+        rtt_us: peer.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+        since_ms: millis(peer.since),
+    });
+    UpJson {
+        version: &status.version,
+        pid: status.pid,
+        uptime_ms: millis(status.uptime),
+        epoch: status.epoch.0,
+        incarnation: status.incarnation.to_string(),
+        data_bytes: status.data_bytes,
+        tables: status.tables,
+        clients: status.clients,
+        peers: peers.collect(),
+        operations: status.operations,
+        puts: status.puts,
+        gets: status.gets,
+        missed: status.missed,
+        repaired: status.repaired,
+        lww_dropped: status.lww_dropped,
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use atoll_protocol::ids::{Epoch, Incarnation, Name};
+use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
+use atoll_protocol::wire::PeerStatus;
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn view() -> ClusterView {
+    let text = include_str!("../../../topology/two-dcs.toml");
+    let topology: Topology = TopologyFile::parse(text).unwrap().check(Addresses::Optional).unwrap();
+    let keyspaces = KeyspaceMap::new(&topology);
+    ClusterView { topology, keyspaces, answered_by: name("eu-2") }
+}
+
+fn up(node: &str, others: &[&str]) -> NodeStatus {
+    let peer = |other: &&str| PeerStatus {
+        node: name(other),
+        rtt: (!other.ends_with('3')).then(|| Duration::from_micros(1_250)),
+        since: Duration::from_secs(5),
+    };
+    let peers = others.iter().filter(|other| **other != node).map(peer);
+    NodeStatus {
+        version: "0.1.0".into(),
+        pid: 7,
+        uptime: Duration::from_secs(75),
+        epoch: Epoch(1),
+        incarnation: Incarnation(1),
+        data_bytes: 2_048,
+        tables: 2,
+        clients: 1,
+        peers: peers.collect(),
+        operations: 0,
+        puts: 10,
+        gets: 20,
+        missed: 0,
+        repaired: 1,
+        lww_dropped: 0,
+    }
+}
+
+/// The status of a cluster in which the nodes in `down` do not answer.
+fn status(down: &[&str]) -> Status {
+    let view = view();
+    let names: Vec<String> =
+        view.topology.nodes().iter().map(|node| node.name.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let report = |node: &atoll_protocol::topology::Node| NodeReport {
+        node: node.name.clone(),
+        dc: view.topology.dc(node.dc).unwrap().name.clone(),
+        rack: node.rack.clone(),
+        address: "127.0.0.1:1".into(),
+        owns_per_mille: 1_000,
+        state: if down.contains(&node.name.as_str()) {
+            let silent_for = Some(Duration::from_secs(252));
+            NodeState::Down { silent_for, reason: "timed out".into() }
+        } else {
+            NodeState::Up(up(node.name.as_str(), &names))
+        },
+    };
+    let reports: Vec<NodeReport> = view.topology.nodes().iter().map(report).collect();
+    let health = Health::of(&view, &reports);
+    Status { view, reports, health }
+}
+
+#[test]
+fn a_whole_cluster_is_ok() {
+    let status = status(&[]);
+    assert_eq!(status.health.verdict(), "OK");
+    assert!(status.health.problems.is_empty());
+    let dcs: Vec<(usize, u32, u32)> =
+        status.health.dcs.iter().map(|dc| (dc.up, dc.without_quorum, dc.without_all)).collect();
+    assert_eq!(dcs, [(3, 0, 0), (3, 0, 0)]);
+}
+
+#[test]
+fn one_node_down_leaves_the_quorum() {
+    let status = status(&["us-2"]);
+    let health = &status.health;
+    assert_eq!(health.verdict(), "DEGRADED (1 node(s) down, quorum intact everywhere)");
+    assert_eq!(health.problems, ["node us-2 of us is down"]);
+    assert_eq!((health.dcs[1].without_quorum, health.dcs[1].without_all), (0, 256));
+}
+
+#[test]
+fn two_nodes_down_lose_it() {
+    let status = status(&["us-2", "us-1"]);
+    assert_eq!(status.health.verdict(), "DEGRADED (2 node(s) down, quorum lost in us)");
+    let expected = "256 of 256 partitions have no LOCAL_QUORUM in us for keyspaces with rf 3";
+    assert_eq!(status.health.problems.last().unwrap(), expected);
+}
+
+#[test]
+fn the_table_is_grouped_by_datacenter() {
+    let lines = status(&["us-2"]).lines();
+    let expected = [
+        "cluster demo   epoch 1   2 DCs  6 nodes   health DEGRADED (1 node(s) down, quorum intact everywhere)",
+        "rtt to eu-2",
+        "",
+        "DC eu   3/3 up   rf 3   LOCAL_QUORUM ok   ALL ok",
+    ];
+    assert_eq!(lines[..4], expected);
+    assert!(lines[4].starts_with("  ST  NODE  ADDRESS      RACK"), "{}", lines[4]);
+    assert!(lines[5].starts_with("  UN  eu-1  127.0.0.1:1  a     0.1.0"), "{}", lines[5]);
+    assert!(lines[5].contains("1m15s  100.0%  2.0 KiB       2      4  1.3ms"), "{}", lines[5]);
+    assert!(lines[5].ends_with("no link to eu-3 us-3"), "{}", lines[5]);
+    assert_eq!(lines[9], "DC us   2/3 up   rf 3   LOCAL_QUORUM ok   ALL 0/256 partitions");
+    assert!(lines[12].starts_with("  DN  us-2"), "{}", lines[12]);
+    assert!(lines[12].ends_with("silent 4m12s: timed out"), "{}", lines[12]);
+    assert_eq!(lines.len(), 14);
+}
+
+#[test]
+fn round_trips_are_to_a_node_that_is_up() {
+    let asked = |status: &Status| status.reference().unwrap().node.to_string();
+    assert_eq!(asked(&status(&[])), "eu-2");
+    assert_eq!(asked(&status(&["eu-2"])), "eu-1");
+}
+
+#[test]
+fn the_document_has_units_in_its_names() {
+    let status = status(&["us-2"]);
+    let document = serde_json::to_value(report::of(&status)).unwrap();
+    assert_eq!(document["health"], "degraded");
+    assert_eq!(document["problems"][0], "node us-2 of us is down");
+    assert_eq!(document["dcs"][1]["partitions_without_all"], 256);
+    let up = &document["nodes"][0];
+    assert_eq!(
+        (&up["state"], &up["uptime_ms"], &up["data_bytes"]),
+        (&"up".into(), &75_000.into(), &2_048.into())
+    );
+    assert_eq!(up["peers"][0]["rtt_us"], 1_250);
+    let down =
+        document["nodes"].as_array().unwrap().iter().find(|it| it["node"] == "us-2").unwrap();
+    assert_eq!((&down["state"], &down["silent_for_ms"]), (&"down".into(), &252_000.into()));
+}
