@@ -134,6 +134,7 @@ impl Outcome {
 
 /// Puts single operations together; failures are listed, the first few in full.
 fn collect(results: Vec<Result<Success, String>>) -> Result<Outcome, String> {
+    /// Failures that are shown in full; a cluster in trouble fails all alike.
     const SHOWN_MAX: usize = 5;
     let mut outcome = Outcome::default();
     let mut failures = Vec::new();
