@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::{Identity, Role};
-use atoll_quic::{Alpn, CloseCode, Connection, Endpoint, ExpectedPeer, SendError};
+use atoll_quic::{AcceptError, Alpn, CloseCode, Connection, Endpoint, ExpectedPeer, SendError};
 
 use super::{ConnectFailure, Link, LinkClose, PeerAddress, Protocol, SendFailure, Transport};
 use crate::env::BoxFuture;
@@ -51,6 +51,9 @@ impl QuicTransport {
                         .close(CloseCode::WrongRole, "this version does not serve atoll-bulk/1");
                 }
                 Ok(connection) => return Some(Arc::new(QuicLink { connection })),
+                Err(error @ AcceptError::Abandoned { .. }) => {
+                    tracing::debug!(%error, "connection abandoned");
+                }
                 Err(error) => tracing::warn!(%error, "connection refused"),
             }
         }

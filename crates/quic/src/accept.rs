@@ -61,6 +61,14 @@ pub enum AcceptError {
         /// Which side refused what.
         reason: String,
     },
+    /// The peer ended it before it was established: a client that was closed again, a node that gave up.
+    #[error("{remote} went away: {reason}")]
+    Abandoned {
+        /// Where it came from.
+        remote: SocketAddr,
+        /// How it ended.
+        reason: String,
+    },
     /// It took longer than [`HANDSHAKE_DEADLINE`].
     #[error("handshake with {remote} took longer than {HANDSHAKE_DEADLINE:?}")]
     Deadline {
@@ -192,15 +200,16 @@ async fn establish(
 }
 
 fn failed(remote: SocketAddr, problem: &quinn::ConnectionError) -> AcceptError {
-    let reason = match handshake::explain(problem) {
-        Failure::Auth(reason) => reason,
-        Failure::Silence => "the peer fell silent".to_owned(),
-        Failure::Closed(reason) => reason.to_string(),
-    };
-    AcceptError::Handshake { remote, reason }
+    match handshake::explain(problem) {
+        Failure::Auth(reason) => AcceptError::Handshake { remote, reason },
+        Failure::Silence => {
+            AcceptError::Abandoned { remote, reason: "the peer fell silent".to_owned() }
+        }
+        Failure::Closed(reason) => AcceptError::Abandoned { remote, reason: reason.to_string() },
+    }
 }
 
 fn gone(remote: SocketAddr, quinn: &quinn::Connection) -> AcceptError {
     let reason = quinn.close_reason().map(|problem| CloseReason::of(&problem, None).to_string());
-    AcceptError::Handshake { remote, reason: reason.unwrap_or_else(|| "no lane".to_owned()) }
+    AcceptError::Abandoned { remote, reason: reason.unwrap_or_else(|| "no lane".to_owned()) }
 }
