@@ -1,0 +1,38 @@
+//! Atoll from outside: the real binary as real processes, with real certificates, over real QUIC.
+//!
+//! One test binary, a module per subject; `harness` is what they are written with.
+//!
+//! | module | promise |
+//! |---|---|
+//! | `bad_input` | every bad input has a clear error, and nothing is lost or stored by it |
+//! | `single` | a node alone: values, contexts, siblings, expiry, loads, restarts |
+//! | `keyspaces` | made anywhere, known everywhere, never twice |
+//! | `faults` | only on nodes that allow them, only for admins |
+//! | `dev` | a local cluster of processes that comes back, and goes |
+//! | `wan` | local levels do not know that there is an ocean |
+//! | `kills` | an acknowledged write survives kill -9 (P1) |
+//!
+//! No test asserts that something is fast, except where the promise is that a local level does not wait for another
+//! datacenter; and those compare with a round trip that is slowed down on purpose.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may panic like its tests; clippy exempts only the latter"
+)]
+
+mod bad_input;
+
+mod single;
+
+mod keyspaces;
+
+mod faults;
+
+mod dev;
+
+mod wan;
+
+mod kills;
+
+mod harness;
