@@ -13,6 +13,7 @@ use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::keyspace::{Keyspace, KeyspaceMap};
 use atoll_protocol::token::Partition;
 use atoll_protocol::topology::{Placement, Topology};
+use atoll_protocol::wire::{Gossip, PeerNotice};
 use parking_lot::Mutex;
 
 use crate::meta::{Meta, MetaError};
@@ -129,6 +130,12 @@ impl View {
             nodes.extend(row.iter().map(|&node| (node, dc)));
         }
         Replicas { counts, nodes }
+    }
+
+    /// What this node tells its peers of what all should agree on; `boot` is the random number of its process.
+    pub fn gossip(&self, boot: u64) -> PeerNotice {
+        let (topology, keyspaces) = (self.topology.digest(), self.keyspaces.digest());
+        PeerNotice::Gossip(Gossip { boot, topology, keyspaces })
     }
 
     /// Name of a node, for messages.

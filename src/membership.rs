@@ -12,7 +12,6 @@ use std::time::Duration;
 use atoll_protocol::identity::{Identity, Role};
 use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::put::Liveness;
-use atoll_protocol::wire::{Gossip, PeerNotice};
 use bytes::Bytes;
 
 use crate::cluster::Cluster;
@@ -119,11 +118,7 @@ impl Membership {
     async fn gossip(&self) {
         loop {
             let view = self.cluster.view();
-            let notice = PeerNotice::Gossip(Gossip {
-                boot: self.boot,
-                topology: view.topology.digest(),
-                keyspaces: view.keyspaces.digest(),
-            });
+            let notice = view.gossip(self.boot);
             for peer in view.topology.node_indices() {
                 // A peer without a connection hears the next round.
                 let _ = self.peers.notify(peer, &notice, Bytes::new(), 0);

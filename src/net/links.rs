@@ -62,6 +62,7 @@ impl LinkServer {
         self.tasks.spawn("peer-link", async move {
             let link = &from.link;
             tracing::info!(peer = %link.identity(), remote = link.remote(), "peer connected");
+            server.handler.on_peer_link(&from);
             while let Some(frame) = link.recv().await {
                 if let Err(reason) = server.on_peer_frame(&from, frame) {
                     tracing::warn!(peer = %link.identity(), reason, "peer broke the protocol");

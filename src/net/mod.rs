@@ -126,6 +126,8 @@ pub trait Handler: Send + Sync + 'static {
     fn on_client_frame(&self, link: &Arc<dyn Link>, frame: Frame);
     /// A request or notice of a peer; replies are matched before.
     fn on_peer_frame(&self, from: &PeerLink, frame: Frame);
+    /// A link to this peer was taken into use.
+    fn on_peer_link(&self, to: &PeerLink);
     /// A link to this peer broke: what was under way on it is lost.
     fn on_peer_lost(&self, peer: NodeIndex);
     /// The index of the peer that this identity names, if it is a member.

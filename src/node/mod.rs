@@ -11,7 +11,7 @@
 //! ```
 //!
 //! [`Node::start`] takes its surroundings as arguments ([`Parts`]), most general first, so that the simulator can
-//! host it; `start.rs` makes the real ones from a [`Config`].
+//! host it; `start.rs` makes the real ones from a [`Config`](crate::config::Config).
 //!
 //! Invariants
 //! - The clean marker is written last, and only after every task that could mint has ended and the engine is closed.
@@ -47,6 +47,10 @@ pub use start::{NodeOptions, StartError, Wan, start};
 
 /// Longest wait for operations under way when the node stops: a default request's budget and as much again.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Longest wait for the goodbyes to peers: a few round trips of 200 ms. A handshake that was under way would take
+/// QUIC's three seconds.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// Pause between two looks at the operations under way while draining.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
@@ -84,6 +88,8 @@ pub struct Parts {
 pub struct Node {
     env: Env,
     tasks: Tasks,
+    /// Membership's: it must stop dialling before the links are closed.
+    dial_tasks: Tasks,
     /// Stripes run on tasks of their own: they must outlive everything that writes.
     storage_tasks: Tasks,
     transport: Arc<dyn Transport>,
@@ -100,6 +106,7 @@ impl Node {
     pub fn start(parts: Parts) -> Self {
         let Parts { env, transport, faults, engine, meta, life, topology, .. } = parts;
         let (tasks, storage_tasks) = (Tasks::new(env.clone()), Tasks::new(env.clone()));
+        let dial_tasks = Tasks::new(env.clone());
         let peers = Arc::new(Peers::new(env.clone(), topology.epoch(), topology.nodes().len()));
         let life = Life { incarnation: life.incarnation, minted: life.minted };
         let partitions = topology.partitions();
@@ -128,6 +135,7 @@ impl Node {
         let node = Self {
             env: env.clone(),
             tasks: tasks.clone(),
+            dial_tasks: dial_tasks.clone(),
             storage_tasks,
             transport: transport.clone(),
             peers: peers.clone(),
@@ -138,6 +146,7 @@ impl Node {
             meta,
         };
         node.start_maintenance(parts.durability);
+        let tasks = dial_tasks;
         Membership { env, tasks, cluster, peers, links, transport, boot }.start();
         node
     }
@@ -153,8 +162,11 @@ impl Node {
         while self.coordinator.operations().running() > 0 && self.env.mono() < deadline {
             self.env.sleep(DRAIN_POLL).await;
         }
+        self.dial_tasks.stop().await;
         self.peers.close_all();
-        self.transport.close().await;
+        let goodbyes = self.env.mono().after(GOODBYE_MAX);
+        // Who is gone does not answer a goodbye, and need not.
+        let _ = self.env.until(goodbyes, self.transport.close()).await;
         self.tasks.stop().await;
         self.storage_tasks.stop().await;
         let (engine, meta, replica) = (self.engine, self.meta, self.replica);

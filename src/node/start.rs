@@ -141,8 +141,6 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
             keyspaces
         }
     };
-    let life = meta.begin_life(Incarnation(env.random_u64()))?;
-    log_life(&owner, life.last_stop, life.incarnation);
     let emulator = Arc::new(LinkEmulator::new(env.random_u64()));
     let faults = emulated_links(&topology, own, options, emulator.clone()).await;
     let spawn_env = env.clone();
@@ -153,6 +151,9 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     );
     endpoint.emulator = Some(emulator);
     let endpoint = Endpoint::bind(endpoint)?;
+    // After the last thing that can fail, so that a start that fails does not count as a life.
+    let life = meta.begin_life(Incarnation(env.random_u64()))?;
+    log_life(&owner, life.last_stop, life.incarnation);
     tracing::info!(node = %owner, listen = %config.listen, epoch = %topology.epoch(), "serving");
     let facts = ProcessFacts {
         node: config.node.clone(),

@@ -10,7 +10,7 @@ use atoll_protocol::put::Liveness;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::topology::Topology;
 use atoll_protocol::wire::{
-    Failure, Gossip, Invalid, KeyspaceRequest, PeerReply, PeerRequest, Reply,
+    self, Envelope, Failure, Gossip, Invalid, KeyspaceRequest, PeerReply, PeerRequest, Reply,
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -87,6 +87,18 @@ impl Service {
                 self.parts.cluster.view().keyspaces.clone()
             }
             Err(ChangeError::Refused(never)) => match never {},
+        }
+    }
+
+    /// Says over a new link at once what gossip would say within a second. From then on the peer knows which boot is at
+    /// its other end: after a restart it closes this node's dead links instead of sending into them.
+    pub(super) fn introduce(&self, to: &PeerLink) {
+        let view = self.parts.cluster.view();
+        let notice = view.gossip(self.parts.facts.boot);
+        let envelope = Envelope { request: 0, epoch: view.topology.epoch(), budget: None };
+        if let Ok(frame) = wire::to_frame(&notice, Bytes::new(), envelope) {
+            // A link that is gone already needs no introduction.
+            let _ = to.link.send(frame, 0);
         }
     }
 

@@ -117,6 +117,10 @@ impl Handler for Service {
         self.serve_peer(from, frame);
     }
 
+    fn on_peer_link(&self, to: &PeerLink) {
+        self.introduce(to);
+    }
+
     fn on_peer_lost(&self, peer: NodeIndex) {
         self.parts.coordinator.operations().on_peer_lost(peer);
     }
