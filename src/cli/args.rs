@@ -22,6 +22,9 @@ use super::{cert, config, data, dev, explain, fault, keyspace, load, node, ring,
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 internal, 2 usage, 3 not found, 4 unavailable, 5 deadline (of a write: \
     outcome unknown), 6 conflict (siblings where one value was asked), 7 certificates or TLS, 8 degraded.";
 
+/// Heading of the options that say how to reach the cluster.
+const CONNECTION: &str = "Connection";
+
 /// Atoll: a geo-replicated key-value store.
 #[derive(Debug, Parser)]
 #[command(name = "atoll", version, color = ColorChoice::Never, max_term_width = 110, after_help = AFTER_HELP)]
@@ -66,16 +69,15 @@ pub(super) enum Command {
 
 /// How to reach the cluster.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Connection")]
 pub(super) struct ConnectArgs {
     /// How to reach the cluster and as whom; else $ATOLL_PROFILE, ./.atoll/client.toml, ~/.config/atoll/client.toml
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = CONNECTION)]
     pub(super) profile: Option<PathBuf>,
     /// The datacenter that LOCAL means; else the profile's, else the nearest
-    #[arg(long, value_name = "DC")]
+    #[arg(long, value_name = "DC", help_heading = CONNECTION)]
     pub(super) dc: Option<Name>,
     /// Time that a request may take, such as 500ms; else the profile's, else 1s
-    #[arg(long, value_name = "SPAN", value_parser = positive_span)]
+    #[arg(long, value_name = "SPAN", value_parser = positive_span, help_heading = CONNECTION)]
     pub(super) deadline: Option<Duration>,
 }
 

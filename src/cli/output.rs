@@ -40,8 +40,10 @@ pub(super) enum Format {
     Table,
     /// For programs: one JSON document.
     Json,
-    /// The bytes of the value alone; of a put or delete, the context alone.
+    /// The bytes of the value alone; of a put or delete, the context.
     Raw,
+    /// The context alone, for the --context of the write that follows.
+    Context,
 }
 
 /// How lists and reports are printed.

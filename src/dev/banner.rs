@@ -1,6 +1,6 @@
 //! What `atoll dev` prints when the cluster is ready: who runs where, and what to try next.
 //!
-//! Pure: text from facts. Examples name what this cluster really has.
+//! Text from facts: examples name what this cluster really has.
 
 use atoll_protocol::topology::{Node, Topology};
 use comfy_table::CellAlignment::{self, Left, Right};
@@ -22,14 +22,15 @@ pub(super) fn banner(cluster: &DevCluster, wan: Wan, faults: FaultPolicy) -> Str
         emulation(topology, wan)
     ));
     text.push_str(&format!("profile: {}\n", profile.display()));
-    text.push_str("\nTry in another terminal, in this folder:\n");
+    text.push_str("\nTry in another terminal:\n");
     for example in examples(topology, faults) {
         text.push_str(&format!("  {example}\n"));
     }
-    let other_dir = cluster.layout().root().file_name() != Some(".atoll".as_ref());
-    if other_dir {
+    let here =
+        std::env::current_dir().is_ok_and(|here| here.join(".atoll") == cluster.layout().root());
+    if !here {
         text.push_str(&format!(
-            "with ATOLL_PROFILE={} in its environment, and --dir {} for `atoll dev`\n",
+            "with ATOLL_PROFILE={} in its environment, and --dir {} behind `atoll dev`\n",
             profile.display(),
             cluster.layout().root().display()
         ));

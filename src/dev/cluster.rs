@@ -13,6 +13,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use atoll_client::{Client, ClientBuilder, ProfileFile, Role};
 use atoll_protocol::ids::Name;
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use super::layout::{Layout, remove_if_present};
 use super::life::{Restart, RunState, Verb};
 use super::names::expand;
-use super::prepare::{PlannedNode, prepare};
+use super::prepare::{PlannedNode, Prepared, prepare};
 use super::process::Launch;
 use super::roster::Roster;
 use super::supervisor::{Event, Message, NodeState, Supervisor, Surroundings, order};
@@ -37,6 +38,12 @@ const INBOX_MAX: usize = 256;
 
 /// Events that may wait to be printed; more are dropped.
 const EVENTS_MAX: usize = 256;
+
+/// Longest wait for ports: nodes whose supervisor died drain for two seconds before they end.
+const PORTS_MAX: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at the ports.
+const PORTS_POLL: Duration = Duration::from_millis(200);
 
 /// Deaths while the nodes are waited for after which waiting is hopeless: one may be an accident.
 const DEATHS_MAX: u32 = 2;
@@ -81,7 +88,7 @@ impl DevCluster {
         options: &DevOptions,
         binary: &Path,
     ) -> Result<(Self, mpsc::Receiver<Event>), DevError> {
-        let prepared = prepare(&options.dir, options.topology.as_deref(), env.wall())?;
+        let prepared = prepare_patiently(env, options).await?;
         let layout = prepared.layout;
         // What an earlier run left behind must not be taken for this one's.
         remove_if_present(&layout.roster())?;
@@ -228,6 +235,20 @@ impl DevCluster {
 
     fn failed(&self, detail: String) -> DevError {
         DevError::Control { dir: self.layout.root().to_path_buf(), detail }
+    }
+}
+
+/// Prepares the folder; ports may still be held by the nodes of a supervisor that was killed a moment ago.
+async fn prepare_patiently(env: &Env, options: &DevOptions) -> Result<Prepared, DevError> {
+    let deadline = env.mono().after(PORTS_MAX);
+    loop {
+        let surroundings = (env.wall(), env.random_u64());
+        match prepare(&options.dir, options.topology.as_deref(), surroundings) {
+            Err(DevError::PortTaken { .. }) if env.mono() < deadline => {
+                env.sleep(PORTS_POLL).await;
+            }
+            prepared => return prepared,
+        }
     }
 }
 

@@ -108,7 +108,7 @@ pub enum DevError {
         program: PathBuf,
     },
     /// The nodes did not find each other.
-    #[error("the cluster is not ready after {waited:?}:\n{}", missing.iter().map(Missing::to_string).collect::<String>())]
+    #[error("the cluster is not ready after {waited:.1?}:\n{}", missing.iter().map(Missing::to_string).collect::<String>())]
     NotReady {
         /// How long was waited.
         waited: Duration,

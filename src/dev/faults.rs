@@ -198,9 +198,26 @@ pub fn print_reports(
         if links.is_empty() {
             writeln!(out, "{node}: no delays and no faults")?;
         }
-        for link in links {
+        for link in grouped(links) {
             writeln!(out, "{node} {link}")?;
         }
     }
     Ok(())
+}
+
+/// Joins neighbouring lines of the form `→ NODE: what` that say the same: `→ us-1, us-2: what`.
+pub(super) fn grouped(links: &[String]) -> Vec<String> {
+    let mut groups: Vec<(String, &str)> = Vec::new();
+    for link in links {
+        let (nodes, what) = link.split_once(": ").unwrap_or((link, ""));
+        match groups.last_mut() {
+            Some((others, same)) if *same == what => {
+                others.push_str(", ");
+                others.push_str(nodes.trim_start_matches("→ "));
+            }
+            Some(_) | None => groups.push((nodes.to_owned(), what)),
+        }
+    }
+    let line = |(nodes, what): (String, &str)| format!("{nodes}: {what}");
+    groups.into_iter().map(line).collect()
 }

@@ -49,13 +49,13 @@ impl Layout {
     /// # Errors
     /// [`DevError::Io`].
     pub fn create(dir: &Path) -> Result<Self, DevError> {
+        let is_new = !dir.exists();
         make_private_directory(dir)?;
         let root = dir.canonicalize().map_err(DevError::io("read", dir))?;
         let layout = Self { root };
         // The folder holds keys and usually lies inside somebody's repository.
-        let ignore = layout.root.join(".gitignore");
-        if !ignore.exists() {
-            write_atomically(&ignore, b"*\n")?;
+        if is_new {
+            write_atomically(&layout.root.join(".gitignore"), b"*\n")?;
         }
         Ok(layout)
     }

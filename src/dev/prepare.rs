@@ -58,18 +58,18 @@ pub(super) struct PlannedNode {
 
 /// Makes or completes the folder `dir` for a cluster of `topology`.
 ///
-/// Blocks on disk; `now` is the beginning of new certificates.
+/// Blocks on disk; `now` is the beginning of new certificates, `chance` chooses ports.
 ///
 /// # Errors
 /// [`DevError`]; what was made until then stays and is used the next time.
 pub(super) fn prepare(
     dir: &Path,
     topology: Option<&Path>,
-    now: WallTime,
+    (now, chance): (WallTime, u64),
 ) -> Result<Prepared, DevError> {
     let layout = Layout::create(dir)?;
     let lock = take_lock(&layout)?;
-    let topology = settle_topology(&layout, topology)?;
+    let topology = settle_topology(&layout, topology, chance)?;
     make_certificates(&layout, &topology, now)?;
     let mut nodes = Vec::with_capacity(topology.nodes().len());
     for node in topology.nodes() {
@@ -122,7 +122,11 @@ fn take_lock(layout: &Layout) -> Result<File, DevError> {
 }
 
 /// Chooses the topology and writes it down with an address for every node.
-fn settle_topology(layout: &Layout, asked: Option<&Path>) -> Result<Topology, DevError> {
+fn settle_topology(
+    layout: &Layout,
+    asked: Option<&Path>,
+    chance: u64,
+) -> Result<Topology, DevError> {
     let own = layout.topology();
     let remembered = remembered(&own)?;
     let asked = match asked {
@@ -153,7 +157,7 @@ fn settle_topology(layout: &Layout, asked: Option<&Path>) -> Result<Topology, De
     if let Some(node) = file.node.iter().find(|node| RESERVED_NAMES.contains(&node.id.as_str())) {
         return Err(DevError::ReservedName { node: node.id.clone() });
     }
-    addresses::assign(&mut file)?;
+    addresses::assign(&mut file, chance)?;
     let topology = file.check(Addresses::Required).map_err(problems)?;
     write_topology(&own, &file)?;
     Ok(topology)

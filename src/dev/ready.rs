@@ -81,37 +81,43 @@ async fn look(
     Ok(lacking(&client.status().await?, expected))
 }
 
-/// What `reports` say is lacking among `expected`; empty when all are connected to all.
+/// What `reports` say is lacking among `expected`; empty when all are connected to all. Whoever only lacks a node that
+/// is down is not listed: the node that is down is.
 pub(super) fn lacking(reports: &[NodeReport], expected: &[Name]) -> Lacking {
-    let mut lacking = Vec::new();
-    for name in expected {
-        let problem = match reports.iter().find(|report| report.node == *name) {
-            Some(NodeReport { state: ReportedState::Up(status), .. }) => {
-                unconnected(status, name, expected)
-            }
-            Some(NodeReport { state: ReportedState::Down { reason, .. }, .. })
-                if reason.is_empty() =>
-            {
+    let problem = |name: &Name| match reports.iter().find(|report| report.node == *name) {
+        Some(report) => match &report.state {
+            ReportedState::Up(_) => None,
+            ReportedState::Down { reason, .. } if reason.is_empty() => {
                 Some("it has not been reached yet".to_owned())
             }
-            Some(NodeReport { state: ReportedState::Down { reason, .. }, .. }) => {
-                Some(reason.clone())
-            }
-            None => Some("the others do not know it".to_owned()),
-        };
-        lacking.extend(problem.map(|problem| (name.clone(), problem)));
+            ReportedState::Down { reason, .. } => Some(reason.clone()),
+        },
+        None => Some("the others do not know it".to_owned()),
+    };
+    let mut lacking: Lacking =
+        expected.iter().filter_map(|name| Some((name.clone(), problem(name)?))).collect();
+    let down: BTreeSet<Name> = lacking.iter().map(|(name, _)| name.clone()).collect();
+    let up: Vec<&Name> = expected.iter().filter(|name| !down.contains(*name)).collect();
+    for NodeReport { node, state, .. } in reports.iter().filter(|report| up.contains(&&report.node))
+    {
+        if let ReportedState::Up(status) = state {
+            let problem = unconnected(status, node, &up);
+            lacking.extend(problem.map(|problem| (node.clone(), problem)));
+        }
     }
     lacking
 }
 
-/// Whom `name` lacks a connection to, in its own words.
-fn unconnected(status: &NodeStatus, name: &Name, expected: &[Name]) -> Option<String> {
-    let connected: BTreeSet<&Name> =
-        status.peers.iter().filter(|peer| peer.rtt.is_some()).map(|peer| &peer.node).collect();
-    let missing: Vec<&str> = expected
+/// Whom of `up` the node called `name` lacks a connection to, in its own words.
+fn unconnected(status: &NodeStatus, name: &Name, up: &[&Name]) -> Option<String> {
+    let is_connected = |other: &Name| {
+        let mut peers = status.peers.iter();
+        peers.any(|peer| peer.node == *other && peer.rtt.is_some())
+    };
+    let missing: Vec<&str> = up
         .iter()
-        .filter(|other| *other != name && !connected.contains(other))
-        .map(Name::as_str)
+        .filter(|other| **other != name && !is_connected(other))
+        .map(|other| other.as_str())
         .collect();
     (!missing.is_empty()).then(|| format!("not connected to {}", missing.join(", ")))
 }

@@ -20,6 +20,7 @@ fn what_can_be_typed() {
         "put k -",
         "put k --file f --ttl 7d --level each_quorum --keyspace users -o json",
         "get k --level LOCAL_QUORUM+2 -o raw --profile p --dc eu --deadline 500ms",
+        "get k -o context",
         "delete k -o table",
         "load f.csv --concurrency 256 --progress p --format tsv",
         "status --check -o json",

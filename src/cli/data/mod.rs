@@ -9,7 +9,7 @@
 //! | delete | as put | the context | nothing there: 0, and nothing is written |
 //!
 //! The format is `table` unless `-o` says otherwise, on a terminal or not: what a script reads does not change with where
-//! it runs. With `-o raw` the context of a get goes to stderr.
+//! it runs. With `-o raw` the context of a get goes to stderr; `-o context` prints nothing but the context.
 //!
 //! Invariants
 //! - With `-o raw` stdout holds the bytes of exactly one value, or nothing.

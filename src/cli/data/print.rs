@@ -121,7 +121,7 @@ fn print(written: &WrittenJson<'_>, output: Format, console: &mut Console) -> Re
             table.row(numbers.into_iter().chain([written.context.to_base64url()]));
             console.data(table.render(0))
         }
-        Format::Raw => console.data(written.context.to_base64url()),
+        Format::Raw | Format::Context => console.data(written.context.to_base64url()),
         Format::Json => console.json(written),
     }
 }
@@ -142,6 +142,7 @@ pub(super) fn print_found(
         })?,
         Format::Table if !found.is_none() => print_table(found, console)?,
         Format::Table => {}
+        Format::Context => console.data(found.context().to_base64url())?,
         Format::Raw => match found {
             Versions::One { value, context } => {
                 console.bytes(value.bytes())?;
@@ -191,7 +192,7 @@ fn print_table(found: &Versions, console: &mut Console) -> Result<(), Error> {
         console.talk("not every value is shown as it is; -o json has them whole, -o raw a single one as its bytes");
     }
     if found.is_conflict() {
-        console.talk("to resolve: atoll put KEY MERGED --context CONTEXT");
+        console.talk("to resolve: atoll put KEY MERGED --context \"$(atoll get KEY -o context)\"");
     }
     Ok(())
 }
