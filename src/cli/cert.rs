@@ -9,7 +9,7 @@ use atoll_protocol::identity::{Identity, Role};
 use atoll_protocol::ids::Name;
 use clap::{Args, Subcommand};
 
-use super::args::ReportArg;
+use super::common::ReportArg;
 use super::exit::Error;
 use super::output::{Console, NOTHING, ReportFormat, escape};
 use crate::cert::{self, CA_DAYS, CertificateSummary, IssuedPaths, LEAF_DAYS, Validity};

@@ -6,7 +6,7 @@
 
 use atoll_client::{Client, ProfileFile, Role, find_profile};
 
-use super::args::ConnectArgs;
+use super::common::ConnectArgs;
 use super::exit::Error;
 
 /// Connects to the cluster that `args` and the profile name.

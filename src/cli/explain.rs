@@ -17,7 +17,7 @@ use atoll_protocol::version::{Dot, Timestamp};
 use atoll_protocol::wire::{ReplicaReport, ReplicaState, VersionSummary};
 use clap::Args;
 
-use super::args::{ConnectArgs, KeyspaceArg, ReportArg, key_bytes};
+use super::common::{ConnectArgs, KeyspaceArg, ReportArg, key_bytes};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, brief, moment, round_trip};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use atoll_client::{LinkFault, Role};
 use clap::{Args, Subcommand};
 
-use super::args::{ConnectArgs, ReportArg, positive_span};
+use super::common::{ConnectArgs, ReportArg, positive_span};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Console, ReportFormat};

@@ -12,7 +12,7 @@ use atoll_protocol::ids::Name;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::args::{ConnectArgs, ReportArg, positive_span};
+use super::common::{ConnectArgs, ReportArg, positive_span};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat};

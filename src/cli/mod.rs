@@ -18,6 +18,7 @@
 
 mod args;
 mod cert;
+mod common;
 mod config;
 mod context;
 mod data;

@@ -18,7 +18,7 @@ use atoll_protocol::topology::Placement;
 use clap::Args;
 use serde::Serialize;
 
-use super::args::{ConnectArgs, KeyspaceArg, ReportArg, key_bytes};
+use super::common::{ConnectArgs, KeyspaceArg, ReportArg, key_bytes};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, brief};

@@ -10,7 +10,9 @@ use atoll_protocol::frame::Frame;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::peers::LinkId;
+/// Number of a link within this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkId(pub(super) u64);
 
 /// Why a call has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

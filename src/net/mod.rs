@@ -26,10 +26,10 @@ use atoll_protocol::ids::NodeIndex;
 
 use crate::env::BoxFuture;
 
-pub use calls::CallError;
+pub use calls::{CallError, LinkId};
 pub use faults::{EmulatedLinks, FaultPolicy, Faults, Peer as EmulatedPeer};
 pub use links::{LinkServer, serve_links};
-pub use peers::{LinkId, PeerState, Peers};
+pub use peers::{PeerState, Peers};
 pub use quic::QuicTransport;
 
 /// A network that nodes and clients are on.

@@ -24,16 +24,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::calls::{CallError, Calls};
+use super::calls::{CallError, Calls, LinkId};
 use super::{Link, LinkClose, SendFailure};
 use crate::env::Env;
 
 /// Silence after which a connected peer is asked last: it gossips once a second, so that two rounds were lost.
 const QUIET_AFTER: Duration = Duration::from_millis(2_200);
-
-/// Number of a link within this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LinkId(u64);
 
 /// All peers of one node.
 pub struct Peers {

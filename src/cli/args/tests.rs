@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
+use super::super::common::positive_span;
 use super::*;
 
 fn parse(line: &str) -> Result<Command, clap::Error> {

@@ -25,7 +25,7 @@ use atoll_client::{Context, Deleted, Level, Role};
 use atoll_protocol::limits::RECORD_BYTES_MAX_CEILING;
 use clap::Args;
 
-use super::args::{ConnectArgs, KeyspaceArg, key_bytes, positive_span};
+use super::common::{ConnectArgs, KeyspaceArg, key_bytes, positive_span};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Console, Format};

@@ -31,7 +31,7 @@ use atoll_protocol::ids::Name;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::args::{ConnectArgs, KeyspaceArg};
+use super::common::{ConnectArgs, KeyspaceArg};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Console, escape, span};

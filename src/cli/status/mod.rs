@@ -16,7 +16,7 @@ use atoll_client::{ClusterView, NodeReport, Role};
 use atoll_protocol::wire::{NodeState, NodeStatus};
 use clap::Args;
 
-use super::args::{ConnectArgs, ReportArg};
+use super::common::{ConnectArgs, ReportArg};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, round_trip, size, span};
