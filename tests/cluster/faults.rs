@@ -58,7 +58,7 @@ async fn a_partition_makes_levels_unavailable_until_it_is_healed() {
     let shown = cli.ok(&["fault", "show"]).await;
     assert!(shown.text().contains("eu-1: blocked"), "{shown}");
     // Nobody has noticed yet, or somebody has: unknown and unavailable are both honest.
-    let put = cli.run(&["put", "k", "v2", "--level", "ALL"]).await;
+    let put = cli.run(&["put", "k", "v2", "--level", "ALL", "--deadline", "1s"]).await;
     assert!(matches!(put.code, Some(4 | 5)), "{put}");
     cli.ok(&["put", "other", "v", "--level", "ONE"]).await;
     cli.ok(&["fault", "heal"]).await;

@@ -1,11 +1,13 @@
 //! One node: values and their versions, expiry, loads that are resumed, and restarts of both kinds.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use atoll_client::Versions;
+use atolldb::config::RawTls;
 use futures_util::StreamExt;
 
-use crate::harness::{Cluster, until};
+use crate::harness::{CLUSTER, Cluster, Folder, NodeProcess, Seats, Start, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_is_put_read_superseded_and_deleted() {
@@ -237,4 +239,43 @@ async fn a_kill_keeps_the_data_under_a_new_incarnation() {
     // A context from before the kill still covers what it covered.
     cli.ok(&["put", "k", "v2", "--context", put.text().trim()]).await;
     assert_eq!(cli.ok(&["get", "k", "-o", "raw"]).await.stdout, b"v2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_of_the_command_line_run_a_node() {
+    let _seat = Seats::one().await;
+    let folder = Folder::create(&[("eu", 1)]);
+    let cli = folder.cli();
+    cli.ok(&["cert", "ca", "--cluster", CLUSTER, "--dir", "own"]).await;
+    let leaf = ["--cluster", CLUSTER, "--ca-dir", "own"];
+    let node = [&["cert", "node", "eu-0", "--dc", "eu", "--rack", "r0"], &leaf[..]].concat();
+    let client = [&["cert", "client", "app"], &leaf[..]].concat();
+    for words in [&node, &client] {
+        cli.ok(words).await;
+        let again = cli.run(words).await.expect_code(2);
+        again.expect_words(&["exists and is not overwritten"]);
+    }
+    let own = folder.path("own");
+    for key in ["ca.key", "eu-0.key", "app.key"] {
+        let mode = fs::metadata(own.join(key)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+    let shown = cli.ok(&["cert", "show", "own/app.crt", "-o", "json"]).await.json();
+    assert_eq!(shown["identity"], "atoll://reef/client/app", "{shown}");
+
+    let config = folder.vary_config("eu-0", |raw| {
+        let [ca, certificate, key] = ["ca.crt", "eu-0.crt", "eu-0.key"].map(|file| own.join(file));
+        raw.tls = RawTls { ca, certificate, key };
+    });
+    cli.ok(&["config".as_ref(), "check".as_ref(), config.as_os_str()]).await;
+    let mut process = NodeProcess::spawn(&config, &folder.log("eu-0"), &[]);
+    assert!(matches!(process.started().await, Start::Serving), "{}", process.log());
+    let app = folder.cli_with(|profile| {
+        profile.ca = own.join("ca.crt");
+        profile.certificate = own.join("app.crt");
+        profile.key = own.join("app.key");
+    });
+    app.ok(&["put", "k", "v"]).await;
+    // The folder's first CA is another one of the same cluster.
+    cli.run(&["get", "k"]).await.expect_code(7);
 }

@@ -35,7 +35,7 @@ impl Cluster {
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
         let folder = Folder::create(dcs);
         let mut cluster = Self { nodes: Vec::new(), arguments, folder, _seats: seats };
-        for _ in 1..STARTS_MAX {
+        for _ in 0..STARTS_MAX {
             if cluster.try_start().await {
                 cluster.connected().await;
                 return cluster;

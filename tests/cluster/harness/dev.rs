@@ -9,7 +9,8 @@ use atolldb::dev::RosterEntry;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::cluster::connect;
+use super::cluster::{connect, connected};
+use super::folder::DEADLINE;
 use super::{Cli, Seats, is_running, name, until};
 
 /// Starts that are tried when a port was taken between its choice and its use.
@@ -33,7 +34,10 @@ impl DevCluster {
         let process = spawn(&root, arguments);
         let mut cluster = Self { process, root, _seats: seats };
         for _ in 0..STARTS_MAX {
-            let Err(output) = cluster.ready().await else { return cluster };
+            let Err(output) = cluster.ready().await else {
+                cluster.write_profile();
+                return cluster;
+            };
             assert!(output.contains("in use"), "`atoll dev` ended: {output}");
             fs::remove_dir_all(cluster.dir()).unwrap();
             cluster.process = spawn(&cluster.root, arguments);
@@ -52,6 +56,21 @@ impl DevCluster {
             }
         })
         .await
+    }
+
+    /// The profile of `atoll dev`, with more patience.
+    fn write_profile(&self) {
+        let mut profile = ProfileFile::load(&self.dir().join("client.toml")).unwrap();
+        profile.deadline = Some(DEADLINE);
+        fs::write(self.profile_path(), profile.to_toml()).unwrap();
+    }
+
+    fn profile_path(&self) -> PathBuf {
+        self.root.path().join("client.toml")
+    }
+
+    fn profile(&self) -> ProfileFile {
+        ProfileFile::load(&self.profile_path()).unwrap()
     }
 
     /// The folder that `atoll dev` works in.
@@ -76,14 +95,21 @@ impl DevCluster {
 
     /// The binary, beside the folder and with its profile.
     pub(crate) fn cli(&self) -> Cli {
-        Cli::new(self.root.path()).with_profile(self.dir().join("client.toml"))
+        Cli::new(self.root.path()).with_profile(self.profile_path())
     }
 
     /// An SDK client that is local in `dc`.
     pub(crate) async fn client(&self, dc: &str) -> Client {
-        let mut profile = ProfileFile::load(&self.dir().join("client.toml")).unwrap();
+        let mut profile = self.profile();
         profile.dc = Some(name(dc));
         connect(&profile, Role::Client).await
+    }
+
+    /// Waits until every node says that it is connected to all others.
+    pub(crate) async fn connected(&self) {
+        let roster = self.roster();
+        let ids: Vec<&str> = roster.iter().map(|entry| entry.id.as_str()).collect();
+        connected(&self.profile(), &ids).await;
     }
 
     /// Sends SIGINT, as Ctrl-C does, and waits for its end.

@@ -10,6 +10,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use atoll_client::{AdminFiles, ProfileFile};
 use atoll_protocol::identity::{Identity, Role};
@@ -22,6 +23,9 @@ use super::{Cli, Outcome, name, now};
 
 /// Name of every test's cluster.
 pub(crate) const CLUSTER: &str = "reef";
+
+/// Time that a request may take: a second is much, but this machine may be busy with something else.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A node as it is planned.
 #[derive(Clone, Debug)]
@@ -127,7 +131,7 @@ impl Folder {
                 key: certs.join("admin.key"),
             }),
             level: None,
-            deadline: None,
+            deadline: Some(DEADLINE),
         }
     }
 

@@ -34,7 +34,7 @@ pub(crate) use cli::{Cli, Outcome};
 pub(crate) use cluster::Cluster;
 pub(crate) use dev::DevCluster;
 pub(crate) use folder::{CLUSTER, Folder};
-pub(crate) use node::{NodeProcess, is_running};
+pub(crate) use node::{NodeProcess, Start, is_running};
 pub(crate) use poll::{PATIENCE, until};
 pub(crate) use seats::Seats;
 

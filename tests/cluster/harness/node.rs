@@ -108,8 +108,14 @@ impl Drop for NodeProcess {
     }
 }
 
-/// Whether a process with this number exists.
+/// Whether a process with this number runs. One that has ended does not, even if nobody has asked how it ended: in a
+/// container the orphans of a supervisor may find no parent that does.
 pub(crate) fn is_running(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid).is_ok())
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        let pid = Pid::from_raw(pid.cast_signed());
+        return pid.is_some_and(|pid| test_kill_process(pid).is_ok());
+    };
+    // The name before the state stands in parentheses and may hold anything.
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, Some('Z' | 'X'))
 }
