@@ -26,8 +26,9 @@ const HOME: &str = "eu";
 /// The datacenter that is killed.
 pub(super) const LOST: &str = "us";
 
-/// Time that a request may take: a default second, and another for a busy machine.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// Time that a request may take: the default second is for servers; here eleven processes may share one core with
+/// whatever else runs.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The cluster and its clients.
 pub(super) struct Site<'a> {
