@@ -30,6 +30,10 @@ pub(super) const LOST: &str = "us";
 /// whatever else runs.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// Time that one node gets for a read before another is asked: a quorum across the ocean that also repairs a replica
+/// takes two round trips of 120 ms, and a busy machine multiplies them.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The cluster and its clients.
 pub(super) struct Site<'a> {
     pub(super) env: Env,
@@ -68,7 +72,7 @@ impl<'a> Site<'a> {
         let mut clients = Vec::new();
         for dc in cluster.topology().dcs() {
             let builder = cluster.client(&dc.name)?.deadline(DEADLINE);
-            let client = builder.connect().await;
+            let client = builder.attempt_timeout(ATTEMPT_TIMEOUT).connect().await;
             let client = client.map_err(|error| stage.failure(error.to_string()))?;
             clients.push((dc.name.clone(), client));
         }
