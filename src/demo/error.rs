@@ -22,8 +22,11 @@ pub enum DemoError {
     #[error("the temporary folder: {0}")]
     Folder(io::Error),
     /// A signal ended it.
-    #[error("interrupted")]
-    Interrupted,
+    #[error("interrupted by {signal}")]
+    Interrupted {
+        /// The signal.
+        signal: &'static str,
+    },
     /// The output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),

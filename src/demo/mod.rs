@@ -53,12 +53,12 @@ pub async fn run(out: &mut dyn Write) -> Result<Summary, DemoError> {
     stage.begin("Start three datacenters of three nodes")?;
     let cluster = tokio::select! {
         started = site::start(&env, folder.path()) => started?,
-        () = interrupts.next() => return Err(DemoError::Interrupted),
+        signal = interrupts.next() => return Err(DemoError::Interrupted { signal }),
     };
     let mut ledger = Ledger::default();
     let toured = tokio::select! {
         toured = tour(&mut stage, (&env, &cluster), &mut ledger) => toured,
-        () = interrupts.next() => Err(DemoError::Interrupted),
+        signal = interrupts.next() => Err(DemoError::Interrupted { signal }),
     };
     let stopped = cluster.stop().await;
     let summary = stage.finish(ledger.count())?;
@@ -70,7 +70,7 @@ pub async fn run(out: &mut dyn Write) -> Result<Summary, DemoError> {
             writeln!(out, "all {acked} acknowledged writes are there; {took:.0} s")?;
             Ok(summary)
         }
-        Err(DemoError::Interrupted) => Err(DemoError::Interrupted),
+        Err(interrupted @ DemoError::Interrupted { .. }) => Err(interrupted),
         Err(error) => {
             report(out, &error, folder)?;
             Err(error)

@@ -130,8 +130,11 @@ pub enum DevError {
     #[error(transparent)]
     Client(#[from] atoll_client::Error),
     /// A signal ended it before the cluster was ready.
-    #[error("interrupted before the cluster was ready")]
-    Interrupted,
+    #[error("interrupted by {signal} before the cluster was ready")]
+    Interrupted {
+        /// The signal.
+        signal: &'static str,
+    },
     /// The output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),

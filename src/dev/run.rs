@@ -44,12 +44,12 @@ impl Interrupts {
         })
     }
 
-    /// Resolves at the next one.
-    pub async fn next(&mut self) {
+    /// Resolves at the next one, with its name.
+    pub async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }
@@ -79,7 +79,7 @@ async fn live(
     out.flush()?;
     tokio::select! {
         ready = cluster.wait_ready() => ready?,
-        () = interrupts.next() => return Err(DevError::Interrupted),
+        signal = interrupts.next() => return Err(DevError::Interrupted { signal }),
     }
     cluster.publish().await?;
     // What happened until now is in the banner.
@@ -88,7 +88,7 @@ async fn live(
     out.flush()?;
     loop {
         tokio::select! {
-            () = interrupts.next() => break,
+            _ = interrupts.next() => break,
             event = events.recv() => {
                 let Some(Event { node, text }) = event else { break };
                 writeln!(out, "{node}: {text}")?;
@@ -105,7 +105,7 @@ async fn stop(cluster: &DevCluster, interrupts: &mut Interrupts) -> Result<(), D
     tokio::pin!(stopping);
     tokio::select! {
         stopped = &mut stopping => return stopped,
-        () = interrupts.next() => {}
+        _ = interrupts.next() => {}
     }
     let (_, stopped) = tokio::join!(cluster.kill_all(), stopping);
     stopped
