@@ -6,8 +6,11 @@
 //! 1. [`Tasks::spawn`] runs a future until its end. Long-lived ones watch [`Tasks::cancelled`].
 //! 2. [`Tasks::stop`] cancels the token, then waits until every task has ended.
 
+use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
+use futures_util::FutureExt;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
@@ -29,11 +32,11 @@ impl Tasks {
 
     /// Runs `task` to its end under `name`.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let guard = PanicGuard { name, env: self.env.clone() };
+        let env = self.env.clone();
         let guarded = async move {
-            let guard = guard;
-            task.await;
-            drop(guard);
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                env.exit(&format!("task `{name}` panicked: {}", panic_text(&*panic)));
+            }
         };
         self.env.spawn(name, Box::pin(self.tracker.track_future(guarded)));
     }
@@ -61,16 +64,8 @@ impl Tasks {
     }
 }
 
-/// Stops the process when it is dropped by a panic.
-struct PanicGuard {
-    name: &'static str,
-    env: Env,
-}
-
-impl Drop for PanicGuard {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.env.exit(&format!("task `{}` panicked", self.name));
-        }
-    }
+/// What a panic said, if it said anything.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

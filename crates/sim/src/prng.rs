@@ -102,8 +102,7 @@ mod tests {
     #[test]
     fn ranges_are_kept_and_reached() {
         let mut prng = Prng::stream(1, "ranges");
-        let drawn: std::collections::BTreeSet<u64> =
-            (0..200).map(|_| prng.between(3, 6)).collect();
+        let drawn: std::collections::BTreeSet<u64> = (0..200).map(|_| prng.between(3, 6)).collect();
         assert_eq!(drawn, (3..=6).collect());
         assert_eq!(prng.below(0), 0);
         assert_eq!((0..50).map(|_| prng.weighted(&[0, 3, 0])).max(), Some(1));

@@ -3,17 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use crate::exec::Trace;
 use crate::history::{History, Violation};
 use crate::plan::Plan;
-
-/// Whether a run tells what happens, event by event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trace {
-    /// Only the hash is kept.
-    Hash,
-    /// Every event is written to standard error with its time.
-    Print,
-}
 
 /// What came of a run.
 #[derive(Clone, Debug)]

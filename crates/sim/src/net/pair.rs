@@ -1,0 +1,191 @@
+//! A link's two ends: what is on its way, what waits, and who has heard whom.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::task::Waker;
+use std::time::Duration;
+
+use atoll_protocol::frame::Frame;
+use atoll_protocol::time::MonoTime;
+
+use crate::exec::{Owner, ProcessId};
+
+/// A frame that waits for a cut to end, with its lane.
+pub(super) type Held = (Frame, u64);
+
+pub(super) struct Pair {
+    ends: [End; 2],
+}
+
+/// One end of a link.
+pub(super) struct End {
+    pub(super) owner: Owner,
+    inbox: VecDeque<Frame>,
+    /// Whoever waits for a frame, or for the end.
+    wakers: Vec<Waker>,
+    closed: Option<String>,
+    /// Its process is dead or has dropped the link: nobody will ever look here again.
+    is_gone: bool,
+    heard: MonoTime,
+    /// Frames sent from here that have not arrived.
+    pub(super) flying: usize,
+    /// When the last frame of each lane sent from here arrives.
+    lanes: BTreeMap<u64, u64>,
+    held: VecDeque<Held>,
+}
+
+impl End {
+    pub(super) fn new(owner: Owner, now: MonoTime) -> Self {
+        Self {
+            owner,
+            inbox: VecDeque::new(),
+            wakers: Vec::new(),
+            closed: None,
+            is_gone: false,
+            heard: now,
+            flying: 0,
+            lanes: BTreeMap::new(),
+            held: VecDeque::new(),
+        }
+    }
+
+    /// Whether keep-alives still come from here.
+    pub(super) fn speaks(&self) -> bool {
+        self.closed.is_none() && !self.is_gone
+    }
+}
+
+impl Pair {
+    pub(super) fn new(ends: [End; 2]) -> Self {
+        Self { ends }
+    }
+
+    /// The end of a side, and the other one.
+    pub(super) fn ends_from(&mut self, side: usize) -> (&mut End, &mut End) {
+        let [first, second] = &mut self.ends;
+        if side == 0 { (first, second) } else { (second, first) }
+    }
+
+    /// Both ends are closed or dead.
+    pub(super) fn is_silent(&self) -> bool {
+        self.ends.iter().all(|end| !end.speaks())
+    }
+
+    /// Nobody can look at it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.ends.iter().all(|end| end.is_gone)
+    }
+
+    /// The link of a side was dropped.
+    pub(super) fn abandon(&mut self, side: usize) {
+        let (here, _) = self.ends_from(side);
+        here.is_gone = true;
+        here.inbox.clear();
+    }
+
+    /// The sides that this life holds open.
+    pub(super) fn sides_of(&self, owner: Owner) -> impl Iterator<Item = usize> + '_ {
+        let open = move |(_, end): &(usize, &End)| end.owner == owner && end.speaks();
+        self.ends.iter().enumerate().filter(open).map(|(side, _)| side)
+    }
+
+    /// The process is dead; what its ends held is handed out to be dropped.
+    pub(super) fn vanish(&mut self, process: ProcessId) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for end in self.ends.iter_mut().filter(|end| end.owner.process == process) {
+            end.is_gone = true;
+            end.inbox.clear();
+            end.held.clear();
+            wakers.append(&mut end.wakers);
+        }
+        wakers
+    }
+
+    /// A frame arrives at a side; whom to wake.
+    pub(super) fn arrive(&mut self, side: usize, frame: Frame, now: MonoTime) -> Vec<Waker> {
+        let (here, there) = self.ends_from(side);
+        there.flying = there.flying.saturating_sub(1);
+        if !here.speaks() {
+            return Vec::new();
+        }
+        here.heard = now;
+        here.inbox.push_back(frame);
+        std::mem::take(&mut here.wakers)
+    }
+
+    /// A frame from a side will never arrive.
+    pub(super) fn lose(&mut self, side: usize) {
+        let (here, _) = self.ends_from(side);
+        here.flying = here.flying.saturating_sub(1);
+    }
+
+    /// When a frame sent from a side on a lane arrives, if it could at `at`: after those before it.
+    pub(super) fn in_order(&mut self, side: usize, lane: u64, at: u64) -> u64 {
+        let (here, _) = self.ends_from(side);
+        let last = here.lanes.entry(lane).or_default();
+        *last = at.max(*last + 1);
+        *last
+    }
+
+    /// A frame from a side waits for a cut to end.
+    pub(super) fn hold(&mut self, side: usize, held: Held) {
+        let (here, _) = self.ends_from(side);
+        here.held.push_back(held);
+    }
+
+    /// What waited at a side.
+    pub(super) fn take_held(&mut self, side: usize) -> VecDeque<Held> {
+        let (here, _) = self.ends_from(side);
+        std::mem::take(&mut here.held)
+    }
+
+    /// The next frame at a side, `None` once it is closed; or the waker is kept.
+    pub(super) fn receive(&mut self, side: usize, waker: &Waker) -> Option<Option<Frame>> {
+        let (here, _) = self.ends_from(side);
+        if let Some(frame) = here.inbox.pop_front() {
+            return Some(Some(frame));
+        }
+        if !here.speaks() {
+            return Some(None);
+        }
+        here.wakers.push(waker.clone());
+        None
+    }
+
+    /// Why a side is closed; or the waker is kept.
+    pub(super) fn closed(&mut self, side: usize, waker: Option<&Waker>) -> Option<String> {
+        let (here, _) = self.ends_from(side);
+        if here.closed.is_none() && !here.is_gone {
+            here.wakers.extend(waker.cloned());
+            return None;
+        }
+        Some(here.closed.clone().unwrap_or_else(|| "gone".to_owned()))
+    }
+
+    /// Closes a side; whom to wake. `None` if it was closed already.
+    pub(super) fn close(&mut self, side: usize, why: &str) -> Option<Vec<Waker>> {
+        let (here, _) = self.ends_from(side);
+        if !here.speaks() {
+            return None;
+        }
+        here.closed = Some(why.to_owned());
+        here.held.clear();
+        Some(std::mem::take(&mut here.wakers))
+    }
+
+    /// Notes whether a side hears the other one; closes it after too long a silence. Whom to wake.
+    pub(super) fn hear(
+        &mut self,
+        side: usize,
+        can_hear: bool,
+        now: MonoTime,
+        patience: Duration,
+    ) -> Vec<Waker> {
+        let (here, _) = self.ends_from(side);
+        if can_hear {
+            here.heard = now;
+        } else if now.since(here.heard) > patience {
+            return self.close(side, "timed out").unwrap_or_default();
+        }
+        Vec::new()
+    }
+}
