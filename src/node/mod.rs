@@ -19,6 +19,8 @@
 
 mod check;
 mod start;
+mod data;
+mod error;
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +45,9 @@ use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
 
 pub use check::{Checked, check};
-pub use start::{NodeOptions, StartError, Wan, start};
+pub use data::{Claim, Data};
+pub use error::StartError;
+pub use start::{NodeOptions, Wan, start};
 
 /// Longest wait for operations under way when the node stops: a default request's budget and as much again.
 const DRAIN_MAX: Duration = Duration::from_secs(2);

@@ -10,22 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_protocol::identity::{Identity, Role};
-use atoll_protocol::ids::{DcIndex, Incarnation, Name, NodeIndex};
-use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::time::WallTime;
-use atoll_protocol::topology::{Addresses, Problems, Topology, TopologyFile};
-use atoll_quic::{
-    BindError, CredentialPaths, Credentials, CredentialsError, Endpoint, EndpointConfig,
-    LinkEmulator,
-};
-use atoll_storage::{Durability as StorageDurability, Engine, Options, RealDisk};
+use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
+use atoll_quic::{CredentialPaths, Credentials, Endpoint, EndpointConfig, LinkEmulator};
+use atoll_storage::{Durability as StorageDurability, Options, RealDisk};
 
+use super::data::{Claim, Data};
+use super::error::StartError;
 use super::{Node, Parts};
 use crate::config::{Config, Durability};
 use crate::env::Env;
-use crate::meta::{LastStop, Meta, MetaError, Owner};
+use crate::meta::{Meta, Owner};
 use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
-use crate::replica::JoinRecords;
 use crate::service::ProcessFacts;
 
 /// How a node is started besides its configuration.
@@ -46,76 +43,6 @@ pub enum Wan {
     Real,
 }
 
-/// Why a node does not start, or did not stop cleanly.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Credentials that cannot be used.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The certificate is not this node's.
-    #[error(
-        "the certificate says {found}, the configuration says {expected}; use this node's certificate, or mend [node]"
-    )]
-    Identity {
-        /// By the certificate.
-        found: Box<Identity>,
-        /// By the configuration.
-        expected: Box<Identity>,
-    },
-    /// The topology file cannot be read.
-    #[error("cannot read topology {path}: {detail}")]
-    TopologyUnreadable {
-        /// The file.
-        path: String,
-        /// What the system says.
-        detail: String,
-    },
-    /// The topology file has problems.
-    #[error("topology {path}:\n{problems}")]
-    Topology {
-        /// The file.
-        path: String,
-        /// All of them.
-        problems: Problems,
-    },
-    /// This node is not in the topology, or elsewhere in it.
-    #[error("topology {path}: {detail}")]
-    NotMember {
-        /// The file.
-        path: String,
-        /// What differs.
-        detail: String,
-    },
-    /// The stored topology differs from the file.
-    #[error(
-        "topology {path} differs from the one that this data directory was created with (epoch {epoch}); restore the \
-         original file: a running cluster's topology is not changed by editing it"
-    )]
-    TopologyChanged {
-        /// The file.
-        path: String,
-        /// Epoch of the stored one.
-        epoch: u64,
-    },
-    /// The data directory cannot be made or read.
-    #[error("data directory {path}: {detail}")]
-    DataDirectory {
-        /// The directory.
-        path: String,
-        /// What the system says.
-        detail: String,
-    },
-    /// Metadata.
-    #[error(transparent)]
-    Meta(#[from] MetaError),
-    /// Storage.
-    #[error("storage: {0}")]
-    Storage(#[from] atoll_storage::Error),
-    /// The socket.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-}
-
 /// Starts the node that `config` describes. Blocks on disk while it does.
 ///
 /// # Errors
@@ -124,23 +51,8 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     let topology = Arc::new(load_topology(&config.topology)?);
     let own = find_own(config, &topology)?;
     let credentials = load_credentials(env.wall(), config, &topology)?;
-    let (engine, meta) = open_data(config)?;
-    let owner = Owner {
-        cluster: topology.cluster().clone(),
-        dc: config.dc.clone(),
-        rack: config.rack.clone(),
-        node: config.node.clone(),
-    };
-    meta.claim(&owner)?;
-    let topology = agree_on_topology(&meta, topology, &config.topology)?;
-    let keyspaces = match meta.keyspaces()? {
-        Some(keyspaces) => keyspaces,
-        None => {
-            let keyspaces = KeyspaceMap::new(&topology);
-            meta.store_keyspaces(&keyspaces)?;
-            keyspaces
-        }
-    };
+    let data = open_data(config, topology)?;
+    let topology = data.topology.clone();
     let emulator = Arc::new(LinkEmulator::new(env.random_u64()));
     let faults = emulated_links(&topology, own, options, emulator.clone()).await;
     let spawn_env = env.clone();
@@ -151,10 +63,8 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     );
     endpoint.emulator = Some(emulator);
     let endpoint = Endpoint::bind(endpoint)?;
-    // After the last thing that can fail, so that a start that fails does not count as a life.
-    let life = meta.begin_life(Incarnation(env.random_u64()))?;
-    log_life(&owner, life.last_stop, life.incarnation);
-    tracing::info!(node = %owner, listen = %config.listen, epoch = %topology.epoch(), "serving");
+    let life = data.begin_life(&env)?;
+    tracing::info!(node = %config.node, listen = %config.listen, epoch = %topology.epoch(), "serving");
     let facts = ProcessFacts {
         node: config.node.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -166,12 +76,12 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
         env,
         transport: Arc::new(QuicTransport::new(endpoint)),
         faults: Arc::new(faults),
-        engine,
-        meta,
+        engine: data.engine,
+        meta: data.meta,
         life,
         topology,
         own,
-        keyspaces,
+        keyspaces: data.keyspaces,
         facts,
         durability: config.durability,
     }))
@@ -237,8 +147,7 @@ pub(super) fn load_credentials(
     Ok(credentials)
 }
 
-/// Opens the engine first: its lock is the data directory's lock.
-fn open_data(config: &Config) -> Result<(Arc<Engine>, Arc<Meta>), StartError> {
+fn open_data(config: &Config, topology: Arc<Topology>) -> Result<Data, StartError> {
     let data = &config.data_dir;
     let storage = data.join("storage");
     make_private_directory(data)?;
@@ -251,10 +160,15 @@ fn open_data(config: &Config) -> Result<(Arc<Engine>, Arc<Meta>), StartError> {
         },
         ..Options::default()
     };
+    let owner = Owner {
+        cluster: topology.cluster().clone(),
+        dc: config.dc.clone(),
+        rack: config.rack.clone(),
+        node: config.node.clone(),
+    };
+    let claim = Claim { owner, topology, source: &config.topology };
     let disk = Arc::new(RealDisk::new(&storage));
-    let engine = Engine::open(disk, options, Arc::new(JoinRecords))?;
-    let meta = Meta::open(&data.join("meta.redb"))?;
-    Ok((Arc::new(engine), Arc::new(meta)))
+    Data::open(disk, options, || Meta::open(&data.join("meta.redb")), claim)
 }
 
 fn make_private_directory(path: &Path) -> Result<(), StartError> {
@@ -262,36 +176,6 @@ fn make_private_directory(path: &Path) -> Result<(), StartError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
         StartError::DataDirectory { path: path.display().to_string(), detail: error.to_string() }
     })
-}
-
-/// The stored topology wins where it is newer; at the same epoch file and store must be the same.
-fn agree_on_topology(
-    meta: &Meta,
-    file: Arc<Topology>,
-    path: &Path,
-) -> Result<Arc<Topology>, StartError> {
-    match meta.topology()? {
-        None => {
-            meta.store_topology(&file)?;
-            Ok(file)
-        }
-        Some(stored) if stored.epoch() > file.epoch() => Ok(Arc::new(stored)),
-        Some(stored) if stored.digest() == file.digest() => Ok(file),
-        Some(stored) => Err(StartError::TopologyChanged {
-            path: path.display().to_string(),
-            epoch: stored.epoch().0,
-        }),
-    }
-}
-
-fn log_life(owner: &Owner, last_stop: LastStop, incarnation: Incarnation) {
-    match last_stop {
-        LastStop::FirstBoot => tracing::info!(node = %owner, %incarnation, "first boot"),
-        LastStop::Clean => tracing::info!(node = %owner, %incarnation, "last stop was clean"),
-        LastStop::Unclean => {
-            tracing::warn!(node = %owner, %incarnation, "last stop was unclean: new incarnation");
-        }
-    }
 }
 
 async fn emulated_links(

@@ -1,0 +1,109 @@
+//! A node's data directory: opened, and known to be ours.
+//!
+//! Shared by `start.rs` (real files) and the simulator (simulated ones): the order of these steps is part of what is
+//! tested.
+//!
+//! 1. The engine is opened first: its lock is the data directory's lock.
+//! 2. The metadata says whose the directory is; on first use it is written down.
+//! 3. Stored topology and keyspaces are agreed with what the node was given.
+//! 4. [`Data::begin_life`], last of all, removes the clean marker and hands out the incarnation.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use atoll_protocol::ids::Incarnation;
+use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::topology::Topology;
+use atoll_storage::{Disk, Engine, Options};
+
+use super::error::StartError;
+use crate::env::Env;
+use crate::meta::{BegunLife, LastStop, Meta, MetaError, Owner};
+use crate::replica::JoinRecords;
+
+/// What a node keeps in its data directory.
+pub struct Data {
+    /// The storage engine, open.
+    pub engine: Arc<Engine>,
+    /// The metadata, claimed.
+    pub meta: Arc<Meta>,
+    /// The topology to serve with.
+    pub topology: Arc<Topology>,
+    /// The keyspaces as stored.
+    pub keyspaces: KeyspaceMap,
+    owner: Owner,
+}
+
+/// Who opens a data directory, and with which topology.
+pub struct Claim<'a> {
+    /// The node.
+    pub owner: Owner,
+    /// The topology that it was given.
+    pub topology: Arc<Topology>,
+    /// Where that came from, for messages.
+    pub source: &'a Path,
+}
+
+impl Data {
+    /// Opens everything and checks that it is the claimant's. Blocks on disk.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing of another node's directory was changed.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        meta: impl FnOnce() -> Result<Meta, MetaError>,
+        claim: Claim<'_>,
+    ) -> Result<Self, StartError> {
+        let engine = Arc::new(Engine::open(disk, options, Arc::new(JoinRecords))?);
+        let meta = Arc::new(meta()?);
+        meta.claim(&claim.owner)?;
+        let topology = agree_on_topology(&meta, claim.topology, claim.source)?;
+        let keyspaces = match meta.keyspaces()? {
+            Some(keyspaces) => keyspaces,
+            None => {
+                let keyspaces = KeyspaceMap::new(&topology);
+                meta.store_keyspaces(&keyspaces)?;
+                keyspaces
+            }
+        };
+        Ok(Self { engine, meta, topology, keyspaces, owner: claim.owner })
+    }
+
+    /// What to mint under. After the last thing that can fail, so that a start that fails does not count as a life.
+    ///
+    /// # Errors
+    /// [`StartError::Meta`]; nothing may be served then.
+    pub fn begin_life(&self, env: &Env) -> Result<BegunLife, StartError> {
+        let life = self.meta.begin_life(Incarnation(env.random_u64()))?;
+        let (node, incarnation) = (&self.owner, life.incarnation);
+        match life.last_stop {
+            LastStop::FirstBoot => tracing::info!(%node, %incarnation, "first boot"),
+            LastStop::Clean => tracing::info!(%node, %incarnation, "last stop was clean"),
+            LastStop::Unclean => {
+                tracing::warn!(%node, %incarnation, "last stop was unclean: new incarnation");
+            }
+        }
+        Ok(life)
+    }
+}
+
+/// The stored topology wins where it is newer; at the same epoch given and stored one must be the same.
+fn agree_on_topology(
+    meta: &Meta,
+    given: Arc<Topology>,
+    source: &Path,
+) -> Result<Arc<Topology>, StartError> {
+    match meta.topology()? {
+        None => {
+            meta.store_topology(&given)?;
+            Ok(given)
+        }
+        Some(stored) if stored.epoch() > given.epoch() => Ok(Arc::new(stored)),
+        Some(stored) if stored.digest() == given.digest() => Ok(given),
+        Some(stored) => Err(StartError::TopologyChanged {
+            path: source.display().to_string(),
+            epoch: stored.epoch().0,
+        }),
+    }
+}
