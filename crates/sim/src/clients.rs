@@ -1,1 +1,406 @@
-//! To come.
+//! The clients: each asks one thing after the other, remembers what it has seen, and writes everything down.
+//!
+//! They speak the wire protocol themselves instead of using the SDK: the SDK retries and routes by its own clock, and a
+//! harness that shared its code would share its mistakes.
+//!
+//! 1. [`start`] spawns them; each draws its operations from a stream of chance of its own.
+//! 2. They stop when the operations are used up or [`Control::stop`] was called.
+//! 3. [`Client::put`] and [`Client::get`] are also what the liveness phase reads everything with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
+use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::quorum::Level;
+use atoll_protocol::version::Context;
+use atoll_protocol::wire::{
+    self, ClusterView, Envelope, Failure, GetRequest, KeyspaceRequest, PutBody, PutRequest, Reply,
+    Request,
+};
+use atolldb::env::Env;
+use atolldb::net::Link;
+use bytes::Bytes;
+
+use crate::exec::{Exec, ProcessId};
+use crate::history::{KeyId, Op, OpId, OpKind, Outcome, ReadCell};
+use crate::plan::Workload;
+use crate::prng::Prng;
+use crate::record::{Recorder, name_of, value_bytes};
+
+/// What a client waits beyond the time that it gives the node.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// How long a client tries to connect.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Requests of 1 000 for which a client goes to another node than its usual one.
+const WANDER_PER_MILLE: u32 = 200;
+
+/// Connects a client to a node.
+pub trait Dial: Send + Sync + 'static {
+    /// A link to the node of this number; pending for ever if it does not answer.
+    fn dial(&self, to: ProcessId) -> atolldb::env::BoxFuture<'static, Option<Arc<dyn Link>>>;
+}
+
+/// What the clients of one run share.
+#[derive(Clone)]
+pub struct Control {
+    left: Arc<AtomicU32>,
+    stopped: Arc<AtomicBool>,
+    running: Arc<AtomicU32>,
+}
+
+/// One client.
+pub struct Client {
+    /// Its number.
+    pub number: usize,
+    /// Time and chance of its machine.
+    pub env: Env,
+    /// Who writes the history.
+    pub recorder: Recorder,
+    /// The world's clock, for the wall clocks of the nodes.
+    pub exec: Exec,
+    /// Connects it.
+    pub dial: Arc<dyn Dial>,
+    /// Where the nodes are.
+    pub nodes: Vec<(NodeIndex, DcIndex)>,
+    /// What it draws from.
+    pub chance: Prng,
+    /// Its patience.
+    pub deadline: Duration,
+    link: Option<(usize, Arc<dyn Link>)>,
+    requests: u64,
+    /// The context of its last answer for each key.
+    seen: BTreeMap<KeyId, Context>,
+}
+
+/// What a client knows how to draw.
+#[derive(Clone)]
+pub struct Draw {
+    /// The workload.
+    pub workload: Workload,
+    /// Its levels.
+    pub levels: Vec<Level>,
+    /// The keys.
+    pub keys: Vec<KeyId>,
+}
+
+impl Control {
+    /// So many operations, all clients together.
+    pub fn new(operations: u32) -> Self {
+        let left = Arc::new(AtomicU32::new(operations));
+        Self { left, stopped: Arc::default(), running: Arc::default() }
+    }
+
+    /// No client begins anything any more.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether every client has ended.
+    pub fn is_over(&self) -> bool {
+        self.running.load(Ordering::Relaxed) == 0
+    }
+
+    fn take(&self) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        !self.stopped.load(Ordering::Relaxed)
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+}
+
+/// Has `client` work until nothing is left.
+pub fn start(mut client: Client, control: Control, draw: Draw) {
+    control.running.fetch_add(1, Ordering::Relaxed);
+    let env = client.env.clone();
+    env.clone().spawn(
+        "client",
+        Box::pin(async move {
+            while control.take() {
+                let think =
+                    client.chance.below(draw.workload.think_ms.saturating_mul(1_000).max(1));
+                env.sleep(Duration::from_micros(think)).await;
+                client.act(&draw).await;
+            }
+            control.running.fetch_sub(1, Ordering::Relaxed);
+        }),
+    );
+}
+
+impl Client {
+    /// A client that is not connected.
+    pub fn new(
+        number: usize,
+        (env, exec, recorder): (Env, Exec, Recorder),
+        (dial, nodes): (Arc<dyn Dial>, Vec<(NodeIndex, DcIndex)>),
+        chance: Prng,
+        deadline: Duration,
+    ) -> Self {
+        let (link, requests, seen) = (None, 0, BTreeMap::new());
+        Self { number, env, recorder, exec, dial, nodes, chance, deadline, link, requests, seen }
+    }
+
+    async fn act(&mut self, draw: &Draw) {
+        let Some(key) = self.draw_key(draw) else { return };
+        let mix = draw.workload.mix;
+        let level = self.draw_level(draw);
+        match self.chance.weighted(&[mix.get, mix.modify, mix.follow, mix.blind, mix.delete]) {
+            0 => drop(self.get(key, level).await),
+            1 => {
+                let read = self.get(key, level).await;
+                if let Some(context) = read {
+                    self.draw_put(draw, key, Some(context)).await;
+                }
+            }
+            2 => {
+                let context = self.seen.get(&key).cloned();
+                self.draw_put(draw, key, context).await;
+            }
+            3 => self.draw_put(draw, key, None).await,
+            _ => {
+                let read = self.get(key, level).await;
+                let level = self.draw_level(draw);
+                if let Some(context) = read {
+                    self.delete(key, level, Some(context)).await;
+                }
+            }
+        }
+    }
+
+    fn draw_key(&mut self, draw: &Draw) -> Option<KeyId> {
+        if self.chance.per_mille(draw.workload.hot_per_mille) {
+            return draw.keys.first().copied();
+        }
+        self.chance.pick(&draw.keys).copied()
+    }
+
+    fn draw_level(&mut self, draw: &Draw) -> Level {
+        self.chance.pick(&draw.levels).copied().unwrap_or(Level::Quorum)
+    }
+
+    async fn draw_put(&mut self, draw: &Draw, key: KeyId, context: Option<Context>) {
+        let workload = &draw.workload;
+        let length = if self.chance.per_mille(workload.oversize_per_mille) {
+            // The limit of key and value is 10 KiB: a little below, at, and a little above.
+            10_240 - 16 + self.chance.below(32)
+        } else {
+            self.chance.below(u64::from(workload.value_bytes) + 1)
+        };
+        let expires = self.chance.per_mille(workload.ttl_per_mille);
+        let level = self.draw_level(draw);
+        self.put(key, level, context, (usize::try_from(length).unwrap_or(0), expires)).await;
+    }
+
+    /// Reads a key; the context of the answer.
+    pub async fn get(&mut self, key: KeyId, level: Level) -> Option<Context> {
+        let (name, bytes, token) = self.names(key)?;
+        let node = self.choose_node().await;
+        let request = Request::Get(GetRequest { keyspace: name, key: bytes, level });
+        let op = self.invoke(node, key, level, OpKind::Get);
+        let before = self.exec.wall(ProcessId(node));
+        let reply = self.ask(node, &request, Bytes::new()).await;
+        let wall = (before, self.exec.wall(ProcessId(node)));
+        let outcome = match reply {
+            None => Outcome::NoAnswer,
+            Some((Reply::Get { context, cells, answered }, payload)) => {
+                let cells = read_cells(&cells, &payload);
+                match Context::decode(&context, token) {
+                    Ok(context) => Outcome::Got { context, cells, answered, wall },
+                    Err(error) => internal(&error.to_string()),
+                }
+            }
+            Some((Reply::Failed(failure), _)) => Outcome::Failed(failure),
+            Some((other, _)) => internal(&format!("{other:?}")),
+        };
+        let context = match &outcome {
+            Outcome::Got { context, cells, .. } => {
+                if cells.len() > 1 {
+                    self.recorder.reach("siblings read");
+                }
+                Some(context.clone())
+            }
+            _ => None,
+        };
+        self.recorder.complete(op, outcome);
+        if let Some(context) = &context {
+            self.seen.insert(key, context.clone());
+        }
+        context
+    }
+
+    /// Writes a fresh value of about this length.
+    pub async fn put(
+        &mut self,
+        key: KeyId,
+        level: Level,
+        context: Option<Context>,
+        (length, expires): (usize, bool),
+    ) {
+        let (value, length) = self.recorder.fresh_value(key, length);
+        let kind = OpKind::Put { value, length, context: context.clone(), expires };
+        let ttl = expires.then_some(Duration::from_secs(3));
+        let write = (PutBody::Value, value_bytes(value, length), ttl);
+        self.write(key, level, (kind, context), write).await;
+    }
+
+    /// Deletes what `context` has seen.
+    pub async fn delete(&mut self, key: KeyId, level: Level, context: Option<Context>) {
+        let kind = OpKind::Delete { context: context.clone() };
+        self.write(key, level, (kind, context), (PutBody::Tombstone, Bytes::new(), None)).await;
+    }
+
+    async fn write(
+        &mut self,
+        key: KeyId,
+        level: Level,
+        (kind, context): (OpKind, Option<Context>),
+        (body, value, ttl): (PutBody, Bytes, Option<Duration>),
+    ) {
+        let Some((name, bytes, token)) = self.names(key) else { return };
+        let node = self.choose_node().await;
+        let context = context.map(|context| context.encode());
+        let request =
+            Request::Put(PutRequest { keyspace: name, key: bytes, level, context, body, ttl });
+        let op = self.invoke(node, key, level, kind);
+        let outcome = match self.ask(node, &request, value).await {
+            None => Outcome::NoAnswer,
+            Some((Reply::Put(acknowledged), _)) => {
+                match Context::decode(&acknowledged.context, token) {
+                    Ok(context) => {
+                        self.seen.insert(key, context.clone());
+                        Outcome::Acked { context, acked: acknowledged.acked }
+                    }
+                    Err(error) => internal(&error.to_string()),
+                }
+            }
+            Some((Reply::Failed(failure), _)) => Outcome::Failed(failure),
+            Some((other, _)) => internal(&format!("{other:?}")),
+        };
+        self.recorder.complete(op, outcome);
+    }
+
+    /// Creates a keyspace; whether it stands.
+    pub async fn create_keyspace(&mut self, name: Name, conflict: Conflict) -> bool {
+        let node = self.choose_node().await;
+        let request = Request::CreateKeyspace(KeyspaceRequest {
+            name,
+            replication_factor: Vec::new(),
+            conflict,
+            ttl: None,
+            record_bytes_max: None,
+        });
+        matches!(
+            self.ask(node, &request, Bytes::new()).await,
+            Some((Reply::KeyspaceCreated { .. }, _))
+        )
+    }
+
+    /// The cluster as a node knows it.
+    pub async fn cluster(&mut self, node: usize) -> Option<ClusterView> {
+        match self.ask(node, &Request::Cluster, Bytes::new()).await {
+            Some((Reply::Cluster(view), _)) => Some(view),
+            _ => None,
+        }
+    }
+
+    fn names(&self, key: KeyId) -> Option<(Name, Bytes, u64)> {
+        let state = self.recorder.state();
+        let key = state.history.keys.get(key.0)?;
+        Some((key.keyspace.clone(), key.key.clone(), key.token))
+    }
+
+    fn invoke(&self, node: usize, key: KeyId, level: Level, kind: OpKind) -> OpId {
+        let (index, local) = self.nodes.get(node).copied().unwrap_or((NodeIndex(0), DcIndex(0)));
+        let start = self.exec.now();
+        let (client, outcome) = (self.number, Outcome::Pending);
+        self.recorder.invoke(Op {
+            client,
+            node: index,
+            local,
+            key,
+            kind,
+            level,
+            start,
+            end: None,
+            outcome,
+        })
+    }
+
+    /// Usually the node it is connected to, sometimes another one.
+    async fn choose_node(&mut self) -> usize {
+        let is_open = self.link.as_ref().is_some_and(|(_, link)| !link.is_closed());
+        if is_open
+            && !self.chance.per_mille(WANDER_PER_MILLE)
+            && let Some((node, _)) = &self.link
+        {
+            return *node;
+        }
+        self.chance.index(self.nodes.len())
+    }
+
+    async fn connect(&mut self, node: usize) -> Option<Arc<dyn Link>> {
+        if let Some((to, link)) = &self.link
+            && *to == node
+            && !link.is_closed()
+        {
+            return Some(link.clone());
+        }
+        let patience = self.env.mono().after(CONNECT_PATIENCE);
+        let link = self.env.until(patience, self.dial.dial(ProcessId(node))).await??;
+        self.link = Some((node, link.clone()));
+        Some(link)
+    }
+
+    /// Asks and waits; `None` if no answer came. A request that could not be sent has no answer either.
+    async fn ask(
+        &mut self,
+        node: usize,
+        request: &Request,
+        payload: Bytes,
+    ) -> Option<(Reply, Bytes)> {
+        let link = self.connect(node).await?;
+        self.requests += 1;
+        let id = self.requests;
+        let epoch = atoll_protocol::ids::Epoch(1);
+        let envelope = Envelope { request: id, epoch, budget: Some(self.deadline) };
+        let frame = wire::to_frame(request, payload, envelope).ok()?;
+        link.send(frame, id).ok()?;
+        let patience = self.env.mono().after(self.deadline + GRACE);
+        let answered = self.env.until(patience, async {
+            loop {
+                let frame = link.recv().await?;
+                if frame.request == id {
+                    return wire::from_frame::<Reply>(&frame)
+                        .ok()
+                        .map(|reply| (reply, frame.payload));
+                }
+            }
+        });
+        let answered = answered.await.flatten();
+        if answered.is_none() && self.chance.per_mille(700) {
+            self.link = None;
+        }
+        answered
+    }
+}
+
+/// An answer that makes no sense is a defect of the node.
+fn internal(detail: &str) -> Outcome {
+    Outcome::Failed(Failure::Internal {
+        detail: format!("the client cannot use the answer: {detail}"),
+    })
+}
+
+fn read_cells(cells: &[wire::CellMeta], payload: &Bytes) -> Vec<ReadCell> {
+    let mut rest = payload.clone();
+    let mut read = Vec::new();
+    for cell in cells {
+        let length = (cell.length as usize).min(rest.len());
+        let value = name_of(&rest.split_to(length));
+        read.push(ReadCell { dot: cell.dot, timestamp: cell.timestamp, value });
+    }
+    read
+}

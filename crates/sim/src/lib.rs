@@ -9,6 +9,7 @@ pub mod batch;
 pub mod run;
 pub mod clients;
 pub mod world;
+pub mod record;
 pub mod quic;
 pub mod net;
 pub mod exec;

@@ -175,7 +175,11 @@ impl Exec {
 
     /// Does one thing; false if there is nothing left to do, ever.
     pub fn step(&self) -> bool {
-        match self.choose() {
+        let work = self.choose();
+        if self.shared.notes.is_printed() {
+            self.shared.notes.set_now(self.now().as_nanos());
+        }
+        match work {
             Work::Poll { id, owner, future, waker } => self.poll(id, owner, future, waker),
             Work::Act { owner, action } => {
                 let outcome = unwind::catch(action);
@@ -185,6 +189,29 @@ impl Exec {
             Work::Nothing => return false,
         }
         true
+    }
+
+    /// Runs `code` in the name of a life.
+    ///
+    /// # Errors
+    /// Why it exited or panicked.
+    pub fn run_as<T>(&self, owner: Owner, code: impl FnOnce() -> T) -> Result<T, String> {
+        debug_assert!(self.is_alive(owner), "the dead do nothing");
+        unwind::catch(code).map_err(|panic| match panic {
+            unwind::Panic::Exit(reason) => reason,
+            unwind::Panic::Message(text) => format!("panicked: {text}"),
+        })
+    }
+
+    /// Drops what a dead process held.
+    ///
+    /// # Errors
+    /// What its destructors panicked with.
+    pub fn bury<T>(&self, remains: T) -> Result<(), String> {
+        unwind::catch(move || drop(remains)).map_err(|panic| match panic {
+            unwind::Panic::Exit(reason) => reason,
+            unwind::Panic::Message(text) => text,
+        })
     }
 
     /// Names and numbers of the tasks of a process that have not ended.

@@ -63,6 +63,11 @@ impl Exec {
         id
     }
 
+    /// Processes so far.
+    pub fn processes(&self) -> usize {
+        self.shared.state.lock().processes.len()
+    }
+
     /// Begins a new life of a process that is not running, and gives its environment.
     ///
     /// # Panics

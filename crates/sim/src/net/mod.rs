@@ -141,6 +141,15 @@ impl Net {
         drop((listener, over, dropped));
     }
 
+    /// Other processes of which an open link to this one's listener or from its dialler stands, clients left out.
+    pub fn peers_of(&self, process: ProcessId) -> usize {
+        let state = self.shared.state.lock();
+        let others = state.pairs.values().filter_map(|pair| pair.other_of(process));
+        let peers: std::collections::BTreeSet<ProcessId> =
+            others.filter(|other| state.listeners.contains_key(other)).collect();
+        peers.len()
+    }
+
     /// What the network did to frames, by kind.
     pub fn injected(&self) -> BTreeMap<&'static str, u64> {
         self.shared.conditions.lock().injected.clone()

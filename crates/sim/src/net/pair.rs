@@ -88,6 +88,19 @@ impl Pair {
         self.ends.iter().enumerate().filter(open).map(|(side, _)| side)
     }
 
+    /// Who is at the other end of this process's, if both ends are open.
+    pub(super) fn other_of(&self, process: ProcessId) -> Option<ProcessId> {
+        let [first, second] = &self.ends;
+        if !first.speaks() || !second.speaks() {
+            return None;
+        }
+        match (first.owner.process == process, second.owner.process == process) {
+            (true, _) => Some(second.owner.process),
+            (_, true) => Some(first.owner.process),
+            (false, false) => None,
+        }
+    }
+
     /// The process is dead; what its ends held is handed out to be dropped.
     pub(super) fn vanish(&mut self, process: ProcessId) -> Vec<Waker> {
         let mut wakers = Vec::new();

@@ -1,1 +1,287 @@
-//! To come.
+//! The world: nodes on simulated disks and a simulated network, and whoever starts, stops and breaks them.
+//!
+//! ```text
+//! Plan ─▶ World::new ─▶ boot ─▶ Data::open on SimDisk, Node::start on Net   (the shipped node)
+//!             │                        │ dies, exits, is killed
+//!             ▼                        ▼
+//!        nemesis.rs: begin and end each fault ─▶ image of the disk ─▶ boot again
+//! ```
+//!
+//! 1. [`World::run_until`] steps the executor; between two steps it carries out what became due.
+//! 2. A dead process leaves its disk; the next life starts from a legal crash image of it, after a while.
+//! 3. A node whose disk is damaged beyond its own means gets an empty one, as an operator would do, and the recorder
+//!    is told that it forgot.
+//!
+//! Invariants
+//! - A node that was not damaged starts again, always: anything else is a finding.
+//! - A panic is a finding.
+
+mod life;
+mod nemesis;
+mod shape;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::identity::Identity;
+use atoll_protocol::ids::{DcIndex, NodeIndex};
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::topology::Topology;
+use atolldb::env::{BoxFuture, Env};
+use atolldb::net::{Link, Protocol};
+use atolldb::node::Node;
+use parking_lot::Mutex;
+
+use crate::clients::Dial;
+use crate::disk::SimDisk;
+use crate::exec::{ClockSetting, Exec, Owner, ProcessId, Trace};
+use crate::net::Net;
+use crate::plan::{Plan, Tier};
+use crate::prng::Prng;
+use crate::record::Recorder;
+
+use shape::client_identity;
+
+/// Machines of clients, at most.
+const CLIENTS_MAX: usize = 64;
+
+/// What became due, carried out between two steps.
+#[derive(Clone, Debug)]
+enum Command {
+    /// Start a node.
+    Boot(usize),
+    /// A node's clean stop is over.
+    Stopped { node: usize, result: Result<(), String> },
+    /// A fault begins.
+    Begin(usize),
+    /// A fault ends.
+    End(usize),
+}
+
+/// The world.
+pub struct World {
+    /// Time and tasks.
+    pub exec: Exec,
+    /// The network.
+    pub net: Net,
+    /// What happened.
+    pub recorder: Recorder,
+    /// The topology.
+    pub topology: Arc<Topology>,
+    plan: Plan,
+    nodes: Vec<Member>,
+    commands: Arc<Mutex<VecDeque<Command>>>,
+    /// Faults that took effect, by kind.
+    injected: BTreeMap<String, u64>,
+    is_healing: bool,
+}
+
+/// Connects a client on the first tier.
+struct MessageDial {
+    net: Net,
+    owner: Owner,
+    identity: Identity,
+}
+
+impl Dial for MessageDial {
+    fn dial(&self, to: ProcessId) -> BoxFuture<'static, Option<Arc<dyn Link>>> {
+        let link = self.net.dial((self.owner, self.identity.clone()), to, Protocol::Client);
+        Box::pin(async move { Some(link.await) })
+    }
+}
+
+/// A node of the world.
+struct Member {
+    process: ProcessId,
+    own: (NodeIndex, DcIndex),
+    disk: SimDisk,
+    life: Option<(Owner, Node)>,
+    /// A clean stop is under way.
+    is_stopping: bool,
+    /// Its disk was damaged in a way that no crash can explain, and it has not been replaced since.
+    is_damaged: bool,
+    /// Start attempts since the last one that succeeded.
+    failed_starts: u32,
+    boot_pending: bool,
+    /// Digest of what happened on disks that were replaced.
+    old_disks: u64,
+}
+
+impl World {
+    /// A world in which nothing runs yet.
+    ///
+    /// # Errors
+    /// What is wrong with the plan's shape.
+    pub fn new(plan: &Plan, trace: Trace) -> Result<Self, String> {
+        let topology = shape::topology(&plan.shape)?;
+        let exec = Exec::new(plan.seed, trace);
+        let members = shape::members(&topology);
+        let mut dcs: Vec<usize> = members.iter().map(|(_, dc)| usize::from(dc.0)).collect();
+        // Every machine of a client stands in some datacenter; more of them come as the run goes on.
+        dcs.extend((0..CLIENTS_MAX).map(|client| client % plan.shape.dcs.len().max(1)));
+        let rtt = Duration::from_millis(plan.shape.rtt_ms);
+        let net = Net::new(exec.clone(), plan.seed, dcs, rtt);
+        let nodes = members.into_iter().enumerate().map(|(number, own)| {
+            let clock = ClockSetting {
+                skew_ms: plan.knobs.skew_ms.get(number).copied().unwrap_or(0),
+                drift_ppm: plan.knobs.drift_ppm.get(number).copied().unwrap_or(0),
+            };
+            let chance = |what: &str| Prng::stream(plan.seed, &format!("{what}/n{number}"));
+            Member {
+                process: exec.add_process(clock, chance("process")),
+                own,
+                disk: SimDisk::new(chance("disk"), plan.knobs.disk_bytes),
+                life: None,
+                is_stopping: false,
+                is_damaged: false,
+                failed_starts: 0,
+                boot_pending: false,
+                old_disks: 0,
+            }
+        });
+        Ok(Self {
+            nodes: nodes.collect(),
+            recorder: Recorder::new(exec.clone()),
+            net,
+            exec,
+            topology,
+            plan: plan.clone(),
+            commands: Arc::default(),
+            injected: BTreeMap::new(),
+            is_healing: false,
+        })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Whether the network carries frames or datagrams.
+    pub fn tier(&self) -> Tier {
+        self.plan.tier
+    }
+
+    /// Lets the world run until `end`, or until `is_done` says so; false if it came to the end.
+    pub fn run_until(&mut self, end: MonoTime, mut is_done: impl FnMut(&Self) -> bool) -> bool {
+        while self.exec.now() < end {
+            if is_done(self) {
+                return true;
+            }
+            if !self.exec.step() {
+                return false;
+            }
+            self.keep_house();
+        }
+        is_done(self)
+    }
+
+    /// Whether every node runs.
+    pub fn all_up(&self) -> bool {
+        self.nodes.iter().all(|member| member.life.is_some() && !member.is_stopping)
+    }
+
+    /// Whether every node runs and is connected to every other one.
+    pub fn is_connected(&self) -> bool {
+        let others = self.nodes.len() - 1;
+        self.all_up() && self.nodes.iter().all(|member| self.net.peers_of(member.process) == others)
+    }
+
+    /// The nodes that are down, in words.
+    pub fn describe_down(&self) -> String {
+        let down = self.nodes.iter().enumerate().map(|(number, member)| {
+            let peers = self.net.peers_of(member.process);
+            let state = if member.is_up() { "up" } else { "down" };
+            format!("node {number} {state}, {peers} peers, {} failed starts", member.failed_starts)
+        });
+        down.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The nodes and their datacenters, in the plan's order.
+    pub fn members(&self) -> Vec<(NodeIndex, DcIndex)> {
+        self.nodes.iter().map(|member| member.own).collect()
+    }
+
+    /// Clients so far.
+    pub fn count_clients(&self) -> usize {
+        self.exec.processes().saturating_sub(self.nodes.len())
+    }
+
+    /// What a client of this life connects with.
+    pub fn dialler(&self, owner: Owner, _env: &Env) -> Option<Arc<dyn Dial>> {
+        let identity = client_identity(&self.topology)?;
+        Some(Arc::new(MessageDial { net: self.net.clone(), owner, identity }))
+    }
+
+    /// Ends every process; their remains are dropped.
+    pub fn tear_down(&mut self) {
+        for number in 0..self.nodes.len() {
+            self.kill(number, crate::disk::Loss::ProcessKilled);
+        }
+        for process in 0..self.exec.processes() {
+            self.exec.kill(ProcessId(process));
+        }
+    }
+
+    /// Digest of everything that happened, on disks too.
+    pub fn trace_hash(&self) -> u64 {
+        let disks = self.nodes.iter().map(|member| member.disk.trace_hash() ^ member.old_disks);
+        disks.fold(self.exec.notes().hash(), |hash, disk| hash.rotate_left(7) ^ disk)
+    }
+
+    /// Faults that took effect, by kind.
+    pub fn injected(&self) -> BTreeMap<String, u64> {
+        let mut all = self.injected.clone();
+        let disks = self.nodes.iter().map(|member| member.disk.injected());
+        for (kind, count) in disks.chain([self.net.injected()]).flatten() {
+            *all.entry(kind.to_owned()).or_default() += count;
+        }
+        all
+    }
+
+    /// Tasks of each node, by name.
+    pub fn tasks(&self) -> Vec<BTreeMap<&'static str, usize>> {
+        self.nodes.iter().map(|member| self.exec.tasks_of(member.process)).collect()
+    }
+
+    fn keep_house(&mut self) {
+        for death in self.exec.take_deaths() {
+            self.on_death(&death);
+        }
+        for number in 0..self.nodes.len() {
+            let is_halted = self
+                .nodes
+                .get(number)
+                .is_some_and(|member| member.life.is_some() && member.disk.is_halted());
+            if is_halted {
+                self.count("kill at a disk call");
+                self.kill(number, crate::disk::Loss::PowerLost);
+                self.boot_after(number, Duration::from_millis(300));
+            }
+        }
+        loop {
+            let command = self.commands.lock().pop_front();
+            let Some(command) = command else { return };
+            self.carry_out(command);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Boot(node) => self.boot(node),
+            Command::Stopped { node, result } => self.on_stopped(node, result),
+            Command::Begin(fault) => self.begin(fault),
+            Command::End(fault) => self.end(fault),
+        }
+    }
+
+    fn later(&self, delay: Duration, command: Command) {
+        let commands = Arc::clone(&self.commands);
+        self.exec.after(delay, None, move || commands.lock().push_back(command));
+    }
+
+    fn count(&mut self, kind: &str) {
+        *self.injected.entry(kind.to_owned()).or_default() += 1;
+    }
+}

@@ -1,0 +1,261 @@
+//! The recorder: writes the history while the world goes on.
+//!
+//! It sees what no client can see: every record on the wire ([`tap`]), and what a replica holds at the moment when it
+//! says that it does ([`Recorder::inspect`]).
+//!
+//! Invariants
+//! - It changes nothing: what it reads of a disk is read outside of the node's own calls.
+//! - A holder is noted before the acknowledgement that it stands for is on the wire.
+
+mod tap;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use atoll_protocol::ids::{KeyspaceId, Name, NodeIndex, OperationId};
+use atoll_protocol::record::{Cell, CellBody, Record};
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::version::Dot;
+use atoll_storage::Engine;
+use atolldb::replica::StoredKey;
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::exec::Exec;
+use crate::history::{
+    DotConflict, History, Key, KeyId, Op, OpId, OpKind, Outcome, Sighting, ValueId, Violation,
+};
+
+pub use tap::TapTransport;
+pub use values::{name_of, value_bytes};
+
+use values::NUMBER_BYTES;
+
+/// Writes the history. Cheap to clone.
+#[derive(Clone)]
+pub struct Recorder {
+    exec: Exec,
+    state: Arc<Mutex<State>>,
+}
+
+/// What the recorder knows.
+#[derive(Default)]
+pub struct State {
+    /// The history so far.
+    pub history: History,
+    /// Situations that were reached.
+    pub situations: BTreeMap<String, u64>,
+    /// Keyspaces whose creation was acknowledged.
+    pub keyspaces_acked: BTreeSet<Name>,
+    /// The engine of each node that runs.
+    engines: BTreeMap<NodeIndex, Arc<Engine>>,
+    keys: BTreeMap<(KeyspaceId, Bytes), KeyId>,
+    ids: BTreeMap<KeyId, (KeyspaceId, StoredKey, u32)>,
+    /// Keys that an operation of a coordinator wrote; operation ids of different lives may be the same.
+    applies: BTreeMap<(NodeIndex, OperationId), BTreeSet<KeyId>>,
+    /// Which key and cell each (partition, dot) was bound to.
+    bound: BTreeMap<(u32, Dot), (KeyId, u64)>,
+    short_values: BTreeSet<(KeyId, usize)>,
+    next_value: u64,
+}
+
+impl Recorder {
+    /// A recorder with an empty history.
+    pub fn new(exec: Exec) -> Self {
+        // Above every length of a short value, which is its own number.
+        let state = State { next_value: 1_000, ..State::default() };
+        Self { exec, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// What it knows.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Adds a key of the workload in this keyspace and partition.
+    pub fn add_key(&self, key: Key, keyspace: KeyspaceId, partition: u32) -> KeyId {
+        let mut state = self.state.lock();
+        let id = KeyId(state.history.keys.len());
+        let stored = StoredKey::new(keyspace, &key.key);
+        state.keys.insert((keyspace, key.key.clone()), id);
+        state.ids.insert(id, (keyspace, stored, partition));
+        state.history.keys.push(key);
+        id
+    }
+
+    /// A value that nobody has written to this key, of this length if that is possible.
+    pub fn fresh_value(&self, key: KeyId, length: usize) -> (ValueId, usize) {
+        let mut state = self.state.lock();
+        if length < NUMBER_BYTES && state.short_values.insert((key, length)) {
+            return (ValueId(length as u64), length);
+        }
+        state.next_value += 1;
+        (ValueId(state.next_value), length.max(NUMBER_BYTES))
+    }
+
+    /// Notes an operation that a client begins.
+    pub fn invoke(&self, op: Op) -> OpId {
+        let mut state = self.state.lock();
+        let id = OpId(state.history.ops.len());
+        let numbers = [id.0 as u64, op.client as u64, op.key.0 as u64, u64::from(op.node.0)];
+        self.exec.notes().note("invoke", numbers, || {
+            format!(
+                "client {} asks node {}: key {} {} {:?}",
+                op.client, op.node.0, op.key.0, op.level, op.kind
+            )
+        });
+        state.history.ops.push(op);
+        id
+    }
+
+    /// Notes what came of it.
+    pub fn complete(&self, id: OpId, outcome: Outcome) {
+        let now = self.exec.now();
+        let mut state = self.state.lock();
+        let Some(op) = state.history.ops.get_mut(id.0) else { return };
+        let code = match &outcome {
+            Outcome::Pending => 0,
+            Outcome::Acked { acked, .. } => 1 << 16 | u64::from(*acked),
+            Outcome::Got { cells, .. } => 2 << 16 | cells.len() as u64,
+            Outcome::Failed(_) => 3 << 16,
+            Outcome::NoAnswer => 4 << 16,
+        };
+        self.exec.notes().note("complete", [id.0 as u64, code, 0, 0], || format!("{outcome:?}"));
+        op.end = Some(now);
+        op.outcome = outcome;
+    }
+
+    /// Notes that a situation was reached.
+    pub fn reach(&self, situation: &str) {
+        *self.state.lock().situations.entry(situation.to_owned()).or_default() += 1;
+    }
+
+    /// Notes a broken promise that the world itself found.
+    pub fn find(&self, invariant: &'static str, detail: String) {
+        self.exec.notes().note("finding", [0; 4], || format!("{invariant}: {detail}"));
+        let violation = Violation { invariant, key: None, detail, ops: Vec::new() };
+        self.state.lock().history.findings.push(violation);
+    }
+
+    /// A node runs on this engine now, or does not run any more.
+    pub fn set_engine(&self, node: NodeIndex, engine: Option<Arc<Engine>>) {
+        let mut state = self.state.lock();
+        let before = match engine {
+            Some(engine) => state.engines.insert(node, engine),
+            None => state.engines.remove(&node),
+        };
+        drop(state);
+        drop(before);
+    }
+
+    /// The record of a key at a node that runs: what it holds, or why that cannot be read.
+    pub fn read(&self, node: NodeIndex, key: KeyId) -> Option<Result<Option<Record>, String>> {
+        let state = self.state.lock();
+        let engine = state.engines.get(&node)?.clone();
+        let (_, stored, _) = state.ids.get(&key)?.clone();
+        drop(state);
+        let read = engine.get(stored.as_bytes()).map_err(|error| error.to_string());
+        Some(read.and_then(|found| {
+            found.map(|bytes| Record::decode(bytes).map_err(|error| error.to_string())).transpose()
+        }))
+    }
+
+    /// Notes what a node holds of a key, because it is about to say so.
+    pub fn inspect(&self, node: NodeIndex, key: KeyId) {
+        let Some(Ok(Some(record))) = self.read(node, key) else { return };
+        let now = self.exec.now();
+        let mut state = self.state.lock();
+        state.sight(key, &record, now);
+        state.hold(node, key, &record, now);
+    }
+
+    fn key_of(&self, keyspace: KeyspaceId, key: &Bytes) -> Option<KeyId> {
+        self.state.lock().keys.get(&(keyspace, key.clone())).copied()
+    }
+
+    fn key_named(&self, keyspace: &str, key: &Bytes) -> Option<KeyId> {
+        let state = self.state.lock();
+        let is_it = |found: &&Key| found.keyspace.as_str() == keyspace && found.key == *key;
+        let index = state.history.keys.iter().position(|found| is_it(&found))?;
+        Some(KeyId(index))
+    }
+
+    fn sight_bytes(&self, keyspace: KeyspaceId, key: &Bytes, bytes: &Bytes) -> Option<KeyId> {
+        let id = self.key_of(keyspace, key)?;
+        // What does not decode is the receiver's to refuse.
+        if let Ok(record) = Record::decode(bytes.clone()) {
+            self.state.lock().sight(id, &record, self.exec.now());
+        }
+        Some(id)
+    }
+}
+
+impl State {
+    /// Notes every cell of a record, and dots that are bound twice.
+    fn sight(&mut self, key: KeyId, record: &Record, now: MonoTime) {
+        let partition = self.ids.get(&key).map_or(0, |(_, _, partition)| *partition);
+        for (dot, cell) in record.cells() {
+            let digest = digest_of(cell);
+            let bound = self.bound.entry((partition, dot)).or_insert((key, digest));
+            if *bound != (key, digest) {
+                let detail = format!(
+                    "{dot:?} of partition {partition} names a cell of key {} and another one of key {}",
+                    bound.0.0, key.0
+                );
+                let conflict = DotConflict { key, dot, at: now, detail };
+                self.history.dot_conflicts.push(conflict);
+            }
+            let value = match &cell.body {
+                CellBody::Value(bytes) => name_of(bytes),
+                CellBody::Tombstone => None,
+            };
+            let sighting = Sighting { timestamp: cell.timestamp, digest, value, first: now };
+            self.history.cells.entry((key, dot)).or_insert(sighting);
+        }
+    }
+
+    /// Notes that a node holds every cell of a record, or what superseded it.
+    fn hold(&mut self, node: NodeIndex, key: KeyId, record: &Record, now: MonoTime) {
+        let token = self.history.keys.get(key.0).map_or(0, |key| key.token);
+        let context = record.context(token);
+        let range = (key, Dot { incarnation: atoll_protocol::ids::Incarnation(0), counter: 0 })..;
+        let known = self.history.cells.range(range).take_while(|((of, _), _)| *of == key);
+        let held: Vec<Dot> =
+            known.map(|((_, dot), _)| *dot).filter(|dot| context.covers(*dot)).collect();
+        for dot in held {
+            self.history.holders.entry((key, dot)).or_default().insert(node, now);
+        }
+    }
+
+    /// Counts of operations by kind and outcome.
+    pub fn tally(&self) -> BTreeMap<String, u64> {
+        let mut tally = BTreeMap::new();
+        for op in &self.history.ops {
+            let kind = match op.kind {
+                OpKind::Get => "get",
+                OpKind::Put { .. } => "put",
+                OpKind::Delete { .. } => "delete",
+            };
+            let outcome = match &op.outcome {
+                Outcome::Pending | Outcome::NoAnswer => "without answer",
+                Outcome::Acked { .. } => "acked",
+                Outcome::Got { .. } => "answered",
+                Outcome::Failed(failure) if failure.may_have_applied() => "unknown",
+                Outcome::Failed(_) => "refused",
+            };
+            *tally.entry(format!("{kind} {outcome}")).or_default() += 1;
+        }
+        tally
+    }
+}
+
+fn digest_of(cell: &Cell) -> u64 {
+    let (kind, bytes): (u64, &[u8]) = match &cell.body {
+        CellBody::Value(bytes) => (1, bytes),
+        CellBody::Tombstone => (2, &[]),
+    };
+    let expiry = cell.expires_at.map_or(0, |at| at.as_micros());
+    xxh3_64_with_seed(bytes, kind ^ cell.timestamp.0.rotate_left(8) ^ expiry.rotate_left(32))
+}

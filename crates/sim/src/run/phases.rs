@@ -1,0 +1,310 @@
+//! The phases of a run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::ids::Name;
+use atoll_protocol::keyspace::{Conflict, Keyspace};
+use atoll_protocol::quorum::Level;
+use atoll_protocol::token::Token;
+use atoll_protocol::topology::Placement;
+use atoll_protocol::wire::ClusterView;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::clients::{self, Client, Control, Dial, Draw};
+use crate::exec::{ClockSetting, Owner};
+use crate::history::{Final, Key, KeyId, Outcome};
+use crate::prng::Prng;
+use crate::world::World;
+
+/// Longest warm-up: nodes start within a second and dial each other twice.
+const WARM_UP: Duration = Duration::from_secs(20);
+
+/// Longest time until every node is up again after everything has healed, and until every key was read.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What is left to settle after the last read: repairs under way, deadlines of operations, gossip.
+const SETTLE: Duration = Duration::from_secs(8);
+
+/// Patience of the reads of the liveness phase.
+const READ_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Name of the keyspace with `lww`.
+const LWW: &str = "lww";
+
+/// Everything from the first start to the last read.
+pub(super) fn carry_out(world: &mut World) {
+    world.boot_all();
+    let Some(keys) = warm_up(world) else {
+        return world.recorder.find("liveness", "the cluster did not come up".to_owned());
+    };
+    world.recorder.state().situations.clear();
+    let resting = world.tasks();
+    safety(world, &keys);
+    liveness(world, &keys, &resting);
+    let loses_power = world.plan().knobs.periodic_ms.is_none() && world.plan().seed % 2 == 0;
+    if loses_power {
+        world.kill_all();
+        world.recorder.reach("power loss of all nodes at the end");
+        liveness(world, &keys, &resting);
+    }
+    write_finals(world, &keys);
+}
+
+/// Starts everything; the keys, once some node knows the keyspaces.
+fn warm_up(world: &mut World) -> Option<Vec<KeyId>> {
+    let end = world.exec.now().after(WARM_UP);
+    if !world.run_until(end, World::is_connected) {
+        return None;
+    }
+    let view: Arc<Mutex<Option<ClusterView>>> = Arc::default();
+    let found = view.clone();
+    let needs_lww = world.plan().workload.lww_keys > 0;
+    let (mut client, owner) = new_client(world, READ_DEADLINE)?;
+    world.exec.spawn(
+        owner,
+        "prepare",
+        Box::pin(async move {
+            if needs_lww && let Ok(name) = Name::new(LWW) {
+                while !client.create_keyspace(name.clone(), Conflict::Lww).await {}
+            }
+            *found.lock() = client.cluster(0).await;
+        }),
+    );
+    let done = view.clone();
+    if !world.run_until(end, move |_| done.lock().is_some()) {
+        return None;
+    }
+    let settled = world.exec.now().after(Duration::from_secs(2));
+    world.run_until(settled, |_| false);
+    let view = view.lock().take()?;
+    Some(add_keys(world, &view))
+}
+
+/// Tells the recorder of every key of the workload.
+fn add_keys(world: &World, view: &ClusterView) -> Vec<KeyId> {
+    let workload = &world.plan().workload;
+    let mut ids = Vec::new();
+    for (name, count) in [("default", workload.keys), (LWW, workload.lww_keys)] {
+        let Some(keyspace) = view.keyspaces.iter().find(|k| k.name.as_str() == name) else {
+            continue;
+        };
+        let placement = Placement::compute(&world.topology, keyspace.pairs(&world.topology));
+        for number in 0..count {
+            let key = Bytes::from(format!("{name}-{number}"));
+            ids.push(add_key(world, keyspace, &placement, key));
+        }
+    }
+    ids
+}
+
+fn add_key(world: &World, keyspace: &Keyspace, placement: &Placement, key: Bytes) -> KeyId {
+    let token = Token::of(keyspace.id, &key);
+    let partition = world.topology.partitions().partition_of(token);
+    let mut counts = vec![0; world.topology.dcs().len()];
+    let mut owners = Vec::new();
+    for (dc, factor) in keyspace.pairs(&world.topology) {
+        let row = placement.replicas(partition, dc, factor).unwrap_or(&[]);
+        if let Some(count) = counts.get_mut(usize::from(dc.0)) {
+            *count = u8::try_from(row.len()).unwrap_or(u8::MAX);
+        }
+        owners.extend(row.iter().map(|&node| (node, dc)));
+    }
+    let (name, conflict) = (keyspace.name.clone(), keyspace.conflict);
+    let key = Key { keyspace: name, conflict, key, token: token.0, owners, counts };
+    world.recorder.add_key(key, keyspace.id, partition.0)
+}
+
+/// Clients and faults.
+fn safety(world: &mut World, keys: &[KeyId]) {
+    let workload = world.plan().workload.clone();
+    let deadline = Duration::from_millis(workload.deadline_ms);
+    let control = Control::new(workload.operations);
+    let levels: Vec<Level> =
+        workload.levels.iter().filter_map(|level| level.parse().ok()).collect();
+    let draw = Draw { workload: workload.clone(), levels, keys: keys.to_vec() };
+    for _ in 0..workload.clients {
+        let Some((client, _)) = new_client(world, deadline) else { continue };
+        clients::start(client, control.clone(), draw.clone());
+    }
+    create_keyspaces(world, &control, workload.keyspaces);
+    world.schedule_faults();
+    let end = world.exec.now().after(Duration::from_millis(world.plan().safety_ms));
+    world.run_until(end, |_| false);
+    control.stop();
+    world.heal();
+    // Whatever a client does ends with its own patience.
+    let over = world.exec.now().after(deadline * 4 + Duration::from_secs(10));
+    if !world.run_until(over, |_| control.is_over()) {
+        world.recorder.find("I13 liveness", "a client's operation did not end".to_owned());
+    }
+}
+
+/// An administrator creates keyspaces during the safety phase.
+fn create_keyspaces(world: &mut World, control: &Control, count: u32) {
+    if count == 0 {
+        return;
+    }
+    let Some((mut client, owner)) = new_client(world, READ_DEADLINE) else { return };
+    let (recorder, control, env) = (world.recorder.clone(), control.clone(), client.env.clone());
+    world.exec.spawn(
+        owner,
+        "admin",
+        Box::pin(async move {
+            for number in 0..count {
+                env.sleep(Duration::from_millis(client.chance.below(2_000))).await;
+                let Ok(name) = Name::new(&format!("extra-{number}")) else { return };
+                if control.is_over() {
+                    return;
+                }
+                if client.create_keyspace(name.clone(), Conflict::Siblings).await {
+                    recorder.state().keyspaces_acked.insert(name);
+                    recorder.reach("keyspace created under faults");
+                }
+            }
+        }),
+    );
+}
+
+/// Everything heals, comes back, and is read.
+fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str, usize>]) {
+    world.heal();
+    let end = world.exec.now().after(PATIENCE);
+    if !world.run_until(end, World::is_connected) {
+        let missing = world.describe_down();
+        world.recorder.find("I13 liveness", format!("not every node came back: {missing}"));
+        return;
+    }
+    for round in 0..2 {
+        if !read_all(world, keys) {
+            world
+                .recorder
+                .find("I13 liveness", format!("round {round}: not every key could be read at ALL"));
+        }
+    }
+    let settled = world.exec.now().after(SETTLE);
+    world.run_until(settled, |_| false);
+    if !world.all_up() {
+        world
+            .recorder
+            .find("I13 liveness", "a node died although everything had healed".to_owned());
+    }
+    check_rest(world, resting);
+    check_keyspaces(world);
+}
+
+/// Reads every key at `ALL` until that succeeds; false if time runs out.
+fn read_all(world: &mut World, keys: &[KeyId]) -> bool {
+    let Some((mut client, owner)) = new_client(world, READ_DEADLINE) else { return false };
+    let done: Arc<Mutex<bool>> = Arc::default();
+    let (told, keys, env) = (done.clone(), keys.to_vec(), client.env.clone());
+    world.exec.spawn(
+        owner,
+        "reader",
+        Box::pin(async move {
+            for key in keys {
+                while client.get(key, Level::All).await.is_none() {
+                    env.sleep(Duration::from_millis(500)).await;
+                }
+            }
+            *told.lock() = true;
+        }),
+    );
+    let end = world.exec.now().after(PATIENCE);
+    world.run_until(end, move |_| *done.lock())
+}
+
+/// Every node rests as it did before the first operation (I13): no task is left over.
+fn check_rest(world: &World, resting: &[BTreeMap<&'static str, usize>]) {
+    for (node, (before, now)) in resting.iter().zip(world.tasks()).enumerate() {
+        for (name, count) in now {
+            let usual = before.get(name).copied().unwrap_or(0);
+            // Links to clients come and go; a link to a peer may be doubled for a while after both have dialled.
+            let slack = if name.contains("link") { 64 } else { 0 };
+            if count > usual + slack {
+                world.recorder.find(
+                    "I13/P9 boundedness",
+                    format!("node {node} has {count} tasks `{name}` at rest, {usual} before the first operation"),
+                );
+            }
+        }
+    }
+}
+
+/// Every acknowledged keyspace is known everywhere, and all nodes agree (I9).
+fn check_keyspaces(world: &mut World) {
+    let views: Arc<Mutex<Vec<Option<ClusterView>>>> = Arc::default();
+    let Some((mut client, owner)) = new_client(world, READ_DEADLINE) else { return };
+    let (told, count) = (views.clone(), world.topology.nodes().len());
+    world.exec.spawn(
+        owner,
+        "reader",
+        Box::pin(async move {
+            for node in 0..count {
+                let view = client.cluster(node).await;
+                told.lock().push(view);
+            }
+        }),
+    );
+    let end = world.exec.now().after(PATIENCE);
+    let all = views.clone();
+    world.run_until(end, move |_| all.lock().len() == count);
+    let views = views.lock();
+    let digests: Vec<_> = views.iter().flatten().map(|view| view.keyspaces.digest()).collect();
+    if digests.len() < count || digests.windows(2).any(|pair| pair.first() != pair.last()) {
+        world
+            .recorder
+            .find("I9 membership", format!("nodes disagree on the keyspaces: {digests:?}"));
+    }
+    let acked = world.recorder.state().keyspaces_acked.clone();
+    for name in acked {
+        if views.iter().flatten().any(|view| view.keyspaces.by_name(&name).is_none()) {
+            world
+                .recorder
+                .find("I9/P1 keyspaces", format!("keyspace {name} was acknowledged and is gone"));
+        }
+    }
+}
+
+/// Writes down what every owner stores.
+fn write_finals(world: &World, keys: &[KeyId]) {
+    for &key in keys {
+        let owners = match world.recorder.state().history.keys.get(key.0) {
+            Some(key) => key.owners.clone(),
+            None => continue,
+        };
+        for (node, _) in owners {
+            world.recorder.inspect(node, key);
+            let last = match world.recorder.read(node, key) {
+                None => Final::Unreadable("the node is down".to_owned()),
+                Some(Err(error)) => Final::Unreadable(error),
+                Some(Ok(None)) => Final::Absent,
+                Some(Ok(Some(record))) => Final::Record(record),
+            };
+            world.recorder.state().history.finals.insert((key, node), last);
+        }
+    }
+    // What never ended is not known.
+    let state = &mut *world.recorder.state();
+    state
+        .history
+        .ops
+        .iter_mut()
+        .filter(|op| op.end.is_none())
+        .for_each(|op| op.outcome = Outcome::NoAnswer);
+}
+
+/// A client on a machine of its own.
+fn new_client(world: &World, deadline: Duration) -> Option<(Client, Owner)> {
+    let number = world.count_clients();
+    let clock = ClockSetting::default();
+    let chance = Prng::stream(world.plan().seed, &format!("client/{number}"));
+    let process = world.exec.add_process(clock, chance.clone());
+    let (owner, env) = world.exec.start_process(process);
+    let dial: Arc<dyn Dial> = world.dialler(owner, &env)?;
+    let surroundings = (env, world.exec.clone(), world.recorder.clone());
+    let reach = (dial, world.members());
+    Some((Client::new(number, surroundings, reach, chance, deadline), owner))
+}

@@ -1,0 +1,84 @@
+//! A quiet cluster, a bad day, and the same day again.
+
+use std::time::Instant;
+
+use super::{Trace, run};
+use crate::plan::{DcShape, Fault, FaultKind, Knobs, Mix, Plan, Shape, Tier, Workload};
+
+/// Three nodes, replication factor 3, no faults.
+fn quiet(seed: u64) -> Plan {
+    Plan {
+        seed,
+        tier: Tier::Messages,
+        shape: Shape {
+            dcs: vec![DcShape { nodes: 3, racks: 3, replication_factor: 3 }],
+            rtt_ms: 80,
+            partitions: 16,
+        },
+        knobs: Knobs {
+            periodic_ms: None,
+            memtable_bytes: 4_096,
+            segment_bytes: 8_192,
+            block_bytes: 512,
+            table_bytes: 4_096,
+            level_bytes: 8_192,
+            l0_trigger: 2,
+            disk_bytes: 64 << 20,
+            skew_ms: Vec::new(),
+            drift_ppm: Vec::new(),
+        },
+        workload: Workload {
+            clients: 4,
+            operations: 200,
+            think_ms: 100,
+            deadline_ms: 1_000,
+            keys: 5,
+            lww_keys: 2,
+            hot_per_mille: 100,
+            mix: Mix { get: 3, modify: 3, follow: 2, blind: 1, delete: 1 },
+            levels: vec!["QUORUM".to_owned()],
+            value_bytes: 200,
+            oversize_per_mille: 20,
+            ttl_per_mille: 20,
+            keyspaces: 1,
+        },
+        faults: Vec::new(),
+        safety_ms: 10_000,
+    }
+}
+
+fn stormy(seed: u64) -> Plan {
+    let fault = |at_ms, for_ms, kind| Fault { at_ms, for_ms, kind };
+    let faults = vec![
+        fault(1_000, 1_000, FaultKind::Kill { node: 0, power: true }),
+        fault(2_500, 3_000, FaultKind::Cut { from: vec![1], to: vec![2] }),
+        fault(4_000, 1_000, FaultKind::Pause { node: 2 }),
+        fault(6_000, 500, FaultKind::Stop { node: 1 }),
+        fault(7_500, 0, FaultKind::KillAtDiskCall { node: 2, calls: 37 }),
+    ];
+    Plan { faults, ..quiet(seed) }
+}
+
+#[test]
+fn a_quiet_cluster_answers_everything() {
+    let report = run(&quiet(1), Trace::Hash);
+    assert!(report.violations.is_empty(), "{:?}", report.violations);
+    let count = |what: &str| report.operations.get(what).copied().unwrap_or(0);
+    assert!(count("put acked") > 50 && count("get answered") > 50, "{:?}", report.operations);
+    assert_eq!(count("put unknown") + count("put without answer"), 0, "{:?}", report.operations);
+}
+
+#[test]
+fn a_bad_day_keeps_every_promise_and_repeats_itself() {
+    let start = Instant::now();
+    let report = run(&stormy(2), Trace::Hash);
+    let took = start.elapsed();
+    eprintln!(
+        "{:?} in {took:?}: {:?} {:?} {:?}",
+        report.simulated, report.operations, report.faults, report.situations
+    );
+    assert!(report.violations.is_empty(), "{:?}", report.violations);
+    let again = run(&stormy(2), Trace::Hash);
+    assert_eq!(report.trace_hash, again.trace_hash);
+    assert_ne!(report.trace_hash, run(&stormy(3), Trace::Hash).trace_hash);
+}

@@ -1,0 +1,315 @@
+//! One node's lives: it starts on its disk, dies, and starts again on what the disk kept.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_protocol::ids::Name;
+use atoll_protocol::wire::FaultCommand;
+use atoll_storage::{Durability as StorageDurability, Options};
+use atolldb::config::Durability;
+use atolldb::env::Env;
+use atolldb::meta::{Meta, MetaError};
+use atolldb::net::{Faults, Transport};
+use atolldb::node::{Claim, Data, Node, Parts, StartError};
+use atolldb::service::ProcessFacts;
+
+use super::{Command, Member, World, shape};
+use crate::disk::{Loss, SimDisk};
+use crate::exec::{Death, Owner};
+use crate::history::Forgetting;
+use crate::plan::{Knobs, Tier};
+use crate::prng::Prng;
+use crate::record::TapTransport;
+
+/// Pause of a supervisor before it starts a node that ended by itself.
+const RESTART_AFTER: Duration = Duration::from_millis(700);
+
+/// Start attempts on a damaged disk before it is replaced: transient errors pass.
+const ATTEMPTS_DAMAGED: u32 = 3;
+
+/// Start attempts on a disk that nobody damaged before that is a finding: its faults may last for a while.
+const ATTEMPTS_SOUND: u32 = 60;
+
+impl World {
+    /// Starts every node within a second.
+    pub fn boot_all(&mut self) {
+        for number in 0..self.nodes.len() {
+            self.boot_after(number, Duration::from_millis(50 * number as u64));
+        }
+    }
+
+    pub(super) fn boot_after(&mut self, number: usize, delay: Duration) {
+        if let Some(member) = self.nodes.get_mut(number)
+            && !member.boot_pending
+        {
+            member.boot_pending = true;
+            self.later(delay, Command::Boot(number));
+        }
+    }
+
+    pub(super) fn boot(&mut self, number: usize) {
+        let Some(member) = self.nodes.get_mut(number) else { return };
+        member.boot_pending = false;
+        if member.life.is_some() {
+            return;
+        }
+        let (owner, env) = self.exec.start_process(member.process);
+        self.exec.notes().note("boot", [number as u64, owner.life, 0, 0], String::new);
+        let started = self.exec.run_as(owner, || self.start_node(number, owner, &env));
+        match started {
+            Ok(Ok(node)) => self.on_started(number, (owner, node)),
+            Ok(Err(error)) => self.on_failed_start(number, &error),
+            Err(reason) => self.on_panicked_start(number, reason),
+        }
+    }
+
+    /// The process is gone; the disk is what it left.
+    pub(super) fn kill(&mut self, number: usize, loss: Loss) {
+        let Some(member) = self.nodes.get_mut(number) else { return };
+        self.exec.notes().note("kill", [number as u64, 0, 0, 0], || format!("{loss:?}"));
+        member.disk.halt();
+        let life = member.life.take();
+        member.is_stopping = false;
+        self.recorder.set_engine(member.own.0, None);
+        self.exec.kill(member.process);
+        self.net.forget(member.process);
+        if let Err(reason) = self.exec.bury(life) {
+            self.recorder
+                .find("panic", format!("node {number} panicked while it was dropped: {reason}"));
+        }
+        member.disk = member.disk.crash(loss);
+    }
+
+    /// Asks a node to stop cleanly; a command tells when it has.
+    pub(super) fn stop(&mut self, number: usize) {
+        let Some(member) = self.nodes.get_mut(number) else { return };
+        if member.is_stopping {
+            return;
+        }
+        let Some((owner, node)) = member.life.take() else { return };
+        member.is_stopping = true;
+        let commands = Arc::clone(&self.commands);
+        self.exec.spawn(
+            owner,
+            "stop",
+            Box::pin(async move {
+                let result = node.stop().await.map_err(|error| error.to_string());
+                commands.lock().push_back(Command::Stopped { node: number, result });
+            }),
+        );
+    }
+
+    pub(super) fn on_stopped(&mut self, number: usize, result: Result<(), String>) {
+        let Some(member) = self.nodes.get(number) else { return };
+        if !member.is_stopping {
+            return; // It was killed meanwhile.
+        }
+        self.recorder.reach(if result.is_ok() { "clean stop" } else { "stop that failed" });
+        self.kill(number, Loss::ProcessKilled);
+        self.boot_after(number, RESTART_AFTER);
+    }
+
+    pub(super) fn on_death(&mut self, death: &Death) {
+        let Some(owner) = death.owner else {
+            self.recorder.find("harness", death.reason.clone());
+            return;
+        };
+        let is_panic = death.reason.contains("panicked");
+        let found = self.nodes.iter().position(|member| member.process == owner.process);
+        let Some(number) = found else {
+            self.recorder.find("harness", format!("a client died: {}", death.reason));
+            return;
+        };
+        let Some(member) = self.nodes.get(number) else { return };
+        let is_halted = member.disk.is_halted();
+        if is_panic && !is_halted {
+            self.recorder.find("panic", format!("node {number}: {}", death.reason));
+        } else if !is_halted {
+            self.recorder.reach("node stopped itself");
+        }
+        // A process that exits leaves its page cache; a machine that stops does not.
+        let loss = if is_halted { Loss::PowerLost } else { Loss::ProcessKilled };
+        self.kill(number, loss);
+        self.boot_after(number, RESTART_AFTER);
+    }
+
+    /// The disk is replaced by an empty one.
+    pub(super) fn replace_disk(&mut self, number: usize) {
+        let at = self.exec.now();
+        let capacity = self.plan.knobs.disk_bytes;
+        let Some(member) = self.nodes.get_mut(number) else { return };
+        let node = member.own.0;
+        let label = format!("disk/n{number}/{}", at.as_nanos());
+        let fresh = SimDisk::new(Prng::stream(self.plan.seed, &label), capacity);
+        let old = std::mem::replace(&mut member.disk, fresh);
+        member.old_disks = member.old_disks.rotate_left(7) ^ old.trace_hash();
+        for (kind, count) in old.injected() {
+            *self.injected.entry(kind.to_owned()).or_default() += count;
+        }
+        member.is_damaged = false;
+        member.failed_starts = 0;
+        self.recorder.state().history.forgettings.push(Forgetting { node, at });
+    }
+
+    fn start_node(&self, number: usize, owner: Owner, env: &Env) -> Result<Node, StartError> {
+        let Some(member) = self.nodes.get(number) else { unreachable!("the caller has it") };
+        let (identity, claimant) = shape::identity_of(&self.topology, member.own.0)
+            .expect("every node of the plan is in the topology");
+        let node: Name = claimant.node.clone();
+        let disk = member.disk.clone();
+        let claim = Claim {
+            owner: claimant,
+            topology: self.topology.clone(),
+            source: Path::new("the plan"),
+        };
+        let data = Data::open(
+            Arc::new(disk.clone()),
+            options(&self.plan.knobs),
+            || open_meta(&disk),
+            claim,
+        )?;
+        let transport: Arc<dyn Transport> = match self.plan.tier {
+            Tier::Messages => Arc::new(self.net.listen(owner, identity)),
+            Tier::Quic => todo!(),
+        };
+        let life = data.begin_life(env)?;
+        let own = member.own;
+        self.recorder.set_engine(own.0, Some(data.engine.clone()));
+        let mut state = self.recorder.state();
+        state.history.incarnations.entry(own.0).or_default().push(life.incarnation);
+        drop(state);
+        let facts = ProcessFacts {
+            node,
+            version: "sim".to_owned(),
+            pid: 1,
+            started: env.mono(),
+            boot: env.random_u64(),
+        };
+        Ok(Node::start(Parts {
+            env: env.clone(),
+            transport: Arc::new(TapTransport::new(transport, self.recorder.clone(), own.0)),
+            faults: Arc::new(NoFaults),
+            engine: data.engine,
+            meta: data.meta,
+            life,
+            topology: data.topology,
+            own,
+            keyspaces: data.keyspaces,
+            facts,
+            durability: durability(&self.plan.knobs),
+        }))
+    }
+
+    fn on_started(&mut self, number: usize, life: (Owner, Node)) {
+        let at = self.exec.now();
+        let Some(member) = self.nodes.get_mut(number) else { return };
+        member.life = Some(life);
+        member.failed_starts = 0;
+        if member.is_damaged {
+            // It started on a disk that lies: whatever it held before may be gone without a trace.
+            let node = member.own.0;
+            self.recorder.state().history.forgettings.push(Forgetting { node, at });
+            self.recorder.reach("start on a damaged disk");
+        }
+    }
+
+    fn on_failed_start(&mut self, number: usize, error: &StartError) {
+        let Some(member) = self.nodes.get_mut(number) else { return };
+        self.exec.notes().note("no start", [number as u64, 0, 0, 0], || error.to_string());
+        member.failed_starts += 1;
+        let (attempts, is_damaged) = (member.failed_starts, member.is_damaged);
+        let is_halted = member.disk.is_halted();
+        self.kill(number, if is_halted { Loss::PowerLost } else { Loss::ProcessKilled });
+        if is_halted {
+            self.recorder.reach("crash during start");
+        } else if is_damaged && attempts >= ATTEMPTS_DAMAGED {
+            self.recorder.reach("damaged disk replaced");
+            self.replace_disk(number);
+        } else if is_corrupt(error) && !is_damaged {
+            self.recorder.find(
+                "I1/P1 a sound disk is refused",
+                format!("node {number} does not start: {error}"),
+            );
+            self.replace_disk(number);
+        } else if attempts >= ATTEMPTS_SOUND {
+            self.recorder.find("liveness", format!("node {number} does not start: {error}"));
+            self.replace_disk(number);
+        } else {
+            self.recorder.reach("start refused for now");
+        }
+        self.boot_after(number, RESTART_AFTER);
+    }
+
+    fn on_panicked_start(&mut self, number: usize, reason: String) {
+        let is_halted = self.nodes.get(number).is_some_and(|member| member.disk.is_halted());
+        if !is_halted {
+            self.recorder.find("panic", format!("node {number} panicked as it started: {reason}"));
+        }
+        self.kill(number, if is_halted { Loss::PowerLost } else { Loss::ProcessKilled });
+        let is_damaged = self.nodes.get(number).is_some_and(|member| member.is_damaged);
+        if is_damaged {
+            self.replace_disk(number);
+        }
+        self.boot_after(number, RESTART_AFTER);
+    }
+}
+
+impl Member {
+    pub(super) fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+}
+
+fn open_meta(disk: &SimDisk) -> Result<Meta, MetaError> {
+    let backend = disk
+        .backend("meta.redb")
+        .map_err(|error| redb::Error::from(redb::StorageError::from(error)))?;
+    Meta::open_on(backend)
+}
+
+/// Whether a start failed because of what stands on the disk, not because the disk fails just now.
+fn is_corrupt(error: &StartError) -> bool {
+    match error {
+        StartError::Storage(error) => matches!(error, atoll_storage::Error::Corrupt { .. }),
+        StartError::Meta(MetaError::Damaged { .. } | MetaError::OtherOwner { .. }) => true,
+        StartError::Meta(MetaError::Database(error)) => matches!(error, redb::Error::Corrupted(_)),
+        StartError::TopologyChanged { .. } => true,
+        _ => false,
+    }
+}
+
+fn durability(knobs: &Knobs) -> Durability {
+    match knobs.periodic_ms {
+        None => Durability::Fsync,
+        Some(interval) => Durability::Periodic(Duration::from_millis(interval)),
+    }
+}
+
+fn options(knobs: &Knobs) -> Options {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Options {
+        memtable_bytes_max: knobs.memtable_bytes,
+        wal_segment_bytes_max: knobs.segment_bytes,
+        block_bytes: size(knobs.block_bytes),
+        table_bytes: knobs.table_bytes,
+        level_bytes_base: knobs.level_bytes,
+        tables_l0_trigger: size(knobs.l0_trigger),
+        tables_l0_max: size(knobs.l0_trigger) * 3,
+        free_bytes_min: knobs.disk_bytes / 16,
+        durability: match knobs.periodic_ms {
+            None => StorageDurability::Fsync,
+            Some(_) => StorageDurability::Periodic,
+        },
+        ..Options::default()
+    }
+}
+
+/// Simulated nodes have no emulated links: the whole network is.
+struct NoFaults;
+
+impl Faults for NoFaults {
+    fn command(&self, _command: &FaultCommand) -> Result<Vec<String>, String> {
+        Err("a simulated node takes its faults from its world".to_owned())
+    }
+}
