@@ -5,7 +5,16 @@
 //!
 //! Times are milliseconds since the safety phase began. Nodes are numbered from 0 through the datacenters in order.
 
+mod check;
+mod describe;
+mod draw;
+mod file;
+mod parts;
+
 use serde::{Deserialize, Serialize};
+
+pub use check::{PlanError, Problem};
+pub use file::{FailureFile, FileError};
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
