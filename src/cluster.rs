@@ -14,6 +14,7 @@ use atoll_protocol::keyspace::{Keyspace, KeyspaceMap};
 use atoll_protocol::token::Partition;
 use atoll_protocol::topology::{Placement, Topology};
 use atoll_protocol::wire::{Gossip, PeerNotice};
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
 
 use crate::meta::{Meta, MetaError};
@@ -91,7 +92,9 @@ impl Cluster {
         if keyspaces == before.keyspaces {
             return Ok(before);
         }
-        self.meta.store_keyspaces(&keyspaces).map_err(ChangeError::Meta)?;
+        if !seeded_bug(Mutant::KeyspaceNotStored) {
+            self.meta.store_keyspaces(&keyspaces).map_err(ChangeError::Meta)?;
+        }
         let view = Arc::new(View::new(before.topology.clone(), keyspaces));
         self.view.store(view.clone());
         Ok(view)

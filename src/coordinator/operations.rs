@@ -10,6 +10,7 @@ use atoll_protocol::ids::{NodeIndex, OperationId};
 use atoll_protocol::limits::Limit;
 use atoll_protocol::put::PutInput;
 use atoll_protocol::wire::ApplyOutcome;
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -62,6 +63,9 @@ impl Operations {
     pub fn on_applied(&self, from: NodeIndex, operation: OperationId, outcome: ApplyOutcome) {
         let input = match outcome {
             ApplyOutcome::Durable => PutInput::Acked { from },
+            ApplyOutcome::Refused if seeded_bug(Mutant::RefusedCountsAsAck) => {
+                PutInput::Acked { from }
+            }
             ApplyOutcome::Refused => PutInput::Failed { from },
         };
         let news = self.puts.lock().get(&operation).cloned();

@@ -4,12 +4,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use atoll_protocol::ids::DcIndex;
+use atoll_protocol::limits::Limit;
 use atoll_protocol::put::{PutEffect, PutError, PutInput, PutMachine, PutOutcome, PutPlan};
 use atoll_protocol::quorum::Level;
 use atoll_protocol::record::CellBody;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::version::Context;
 use atoll_protocol::wire::{Acknowledged, Failure, Invalid, PeerNotice};
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use tokio::sync::oneshot;
 
 use super::operations::Registered;
@@ -74,6 +76,9 @@ impl Coordinator {
             inputs: VecDeque::from([PutInput::Minted]),
             answer: Some(answer),
         };
+        if seeded_bug(Mutant::CoordinatorAcksAtMint) {
+            run.inputs.push_back(PutInput::Acked { from: self.parts.cluster.own() });
+        }
         self.drive_put(&mut machine, &mut run, durable).await;
     }
 
@@ -104,6 +109,9 @@ impl Coordinator {
         let minting = self.parts.replica.mint(put.target.stored.clone(), request);
         let minting = minting.map_err(overloaded)?;
         let Some(minted) = self.parts.env.until(put.deadline, minting.minted).await else {
+            if seeded_bug(Mutant::ExpiredPutApplied) {
+                return Err(overloaded(Limit::StripeQueue));
+            }
             return Err(nothing_acked(put));
         };
         match minted {
@@ -201,6 +209,9 @@ impl Coordinator {
                 })
             }
             Err(PutError::Unavailable(short)) => {
+                Err(unavailable(&run.target.view, run.level, short))
+            }
+            Err(PutError::Unknown(short)) if seeded_bug(Mutant::UnknownSaidUnavailable) => {
                 Err(unavailable(&run.target.view, run.level, short))
             }
             Err(PutError::Unknown(short)) => Err(unknown(run.target, run.level, short)),

@@ -26,6 +26,7 @@ use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::token::Partition;
 use atoll_protocol::topology::Topology;
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -175,7 +176,7 @@ impl Meta {
     pub fn begin_life(&self, fresh: Incarnation) -> Result<BegunLife, MetaError> {
         let marker = self.read::<CleanMarker>("clean")?;
         let last = self.read::<Incarnation>("incarnation")?;
-        if marker.is_some() {
+        if marker.is_some() && !seeded_bug(Mutant::CleanMarkerKept) {
             self.remove("clean")?;
         }
         let (incarnation, minted, last_stop) = match (marker, last) {
@@ -184,6 +185,9 @@ impl Meta {
                 (last, minted.collect(), LastStop::Clean)
             }
             (_, None) => (fresh, BTreeMap::new(), LastStop::FirstBoot),
+            (_, Some(last)) if seeded_bug(Mutant::IncarnationKept) => {
+                (last, BTreeMap::new(), LastStop::Unclean)
+            }
             (_, Some(_)) => (fresh, BTreeMap::new(), LastStop::Unclean),
         };
         if last_stop != LastStop::Clean {

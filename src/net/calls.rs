@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use atoll_protocol::frame::Frame;
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -48,6 +49,7 @@ impl Calls {
     /// Registers a call on `link`; the receiver fails if the link breaks.
     pub(super) fn register(&self, link: LinkId) -> (u64, oneshot::Receiver<Frame>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = if seeded_bug(Mutant::RequestIdReused) { id % 16 } else { id };
         let (reply, receiver) = oneshot::channel();
         self.waiting.lock().insert(id, Waiting { link, reply });
         (id, receiver)

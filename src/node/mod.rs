@@ -31,6 +31,7 @@ use std::time::Duration;
 use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::topology::Topology;
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::{Budget, Engine, Progress};
 
 use crate::cluster::Cluster;
@@ -161,6 +162,9 @@ impl Node {
     /// What storage or metadata say; the next start is then a new incarnation.
     pub async fn stop(self) -> Result<(), StartError> {
         tracing::info!(operations = self.coordinator.operations().running(), "stopping: draining");
+        if seeded_bug(Mutant::CleanMarkerEarly) {
+            self.meta.end_life(self.replica.incarnation(), &self.replica.minted())?;
+        }
         self.service.drain();
         let deadline = self.env.mono().after(DRAIN_MAX);
         while self.coordinator.operations().running() > 0 && self.env.mono() < deadline {

@@ -1,6 +1,7 @@
 //! The engine's merge operator: joins records when they are read or compacted.
 
 use atoll_protocol::record::Record;
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::{MergeError, MergeOperator};
 use bytes::Bytes;
 
@@ -21,6 +22,12 @@ impl MergeOperator for JoinRecords {
                 .map_err(|error| MergeError::new(error.to_string()))?;
             match &mut joined {
                 None => joined = Some(record),
+                Some(joined) if seeded_bug(Mutant::MergeDropsSiblings) => {
+                    *joined = [joined.clone(), record]
+                        .into_iter()
+                        .max_by_key(Record::timestamp_max)
+                        .expect("two records");
+                }
                 Some(joined) if joined.conflict() == record.conflict() => joined.join(&record),
                 Some(_) => {
                     return Err(MergeError::new("records of one key differ in conflict mode"));

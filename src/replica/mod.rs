@@ -40,6 +40,7 @@ use atoll_protocol::ids::Incarnation;
 use atoll_protocol::limits::Limit;
 use atoll_protocol::record::Record;
 use atoll_protocol::token::{Partition, Partitions};
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::{Engine, Statistics};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -221,6 +222,14 @@ impl Shared {
         let stored = self
             .engine
             .get(key.as_bytes())
+            .or_else(|error| match error {
+                atoll_storage::Error::Corrupt { .. }
+                    if seeded_bug(Mutant::CorruptReadsAsAbsent) =>
+                {
+                    Ok(None)
+                }
+                error => Err(error),
+            })
             .map_err(|error| ReplicaError::Storage(error.to_string()))?;
         let Some(bytes) = stored else { return Ok(None) };
         let record =

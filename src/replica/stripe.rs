@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering;
 
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::limits::PAYLOAD_BYTES_MAX;
-use atoll_protocol::record::Record;
+use atoll_protocol::record::{CellBody, Record};
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::Batch;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -122,16 +123,25 @@ impl Stripe {
         key: StoredKey,
         request: &MintRequest,
     ) -> Result<Minted, MintError> {
-        if self.shared.env.mono() >= request.deadline {
+        let expired = self.shared.env.mono() >= request.deadline;
+        if expired && !seeded_bug(Mutant::ExpiredPutApplied) {
             return Err(MintError::Expired);
         }
-        let mut record = self
-            .current(draft, &key, request.conflict)
-            .map_err(|error| MintError::Storage { detail: error.to_string() })?;
+        let unread = seeded_bug(Mutant::OnlyNewCellShipped) && !draft.writes.contains_key(&key);
+        let current = if unread {
+            Ok(Record::empty(request.conflict))
+        } else {
+            self.current(draft, &key, request.conflict)
+        };
+        let mut record =
+            current.map_err(|error| MintError::Storage { detail: error.to_string() })?;
         let partition = key.partition(self.shared.partitions);
         let history = {
             let mut minted = self.shared.minted.lock();
             let counter = minted.entry(partition).or_default();
+            if seeded_bug(Mutant::CounterRestart) {
+                *counter = record.counter_max(self.shared.incarnation);
+            }
             let actor = (self.shared.incarnation, counter);
             mint::mint(&mut record, request, actor, self.shared.env.wall())?
         };
@@ -149,7 +159,8 @@ impl Stripe {
             let siblings = u16::try_from(record.sibling_count()).unwrap_or(u16::MAX);
             return Err(MintError::TooManySiblings { siblings });
         }
-        draft.writes.insert(key, Write::Whole(record.clone()));
+        let write = if unread { Write::Operand } else { Write::Whole };
+        draft.writes.insert(key, write(record.clone()));
         Ok(Minted { record, bytes })
     }
 
@@ -174,6 +185,9 @@ impl Stripe {
                     return Err(conflict_mismatch());
                 }
                 record.join(&incoming);
+            }
+            None if seeded_bug(Mutant::BlindApplyOverwrites) => {
+                draft.writes.insert(key, Write::Whole(incoming));
             }
             None => {
                 draft.writes.insert(key, Write::Operand(incoming));
@@ -234,6 +248,12 @@ impl Stripe {
         let mut batch = Batch::new();
         for (key, write) in draft.writes {
             match write {
+                Write::Whole(record)
+                    if seeded_bug(Mutant::DeleteDropsRecord)
+                        && record.cells().all(|(_, cell)| cell.body == CellBody::Tombstone) =>
+                {
+                    batch.delete(key.as_bytes());
+                }
                 Write::Whole(record) => batch.put(key.as_bytes(), &record.encode()),
                 Write::Operand(record) => batch.merge(key.as_bytes(), &record.encode()),
             }

@@ -10,6 +10,7 @@ use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::put::Liveness;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{Acknowledged, Failure, PeerReply, PeerRequest, PutRequest};
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use super::Service;
@@ -32,6 +33,7 @@ impl Service {
                 Ok((PeerReply::Forwarded(acknowledged), _)) => Ok(acknowledged),
                 Ok((PeerReply::Failed(failure), _)) => Err(failure),
                 Err(CallError::NotSent) => continue,
+                Err(CallError::Lost) if seeded_bug(Mutant::ForwardRetried) => continue,
                 Ok(_) | Err(CallError::Lost | CallError::Deadline | CallError::Malformed) => {
                     Err(Failure::Unknown { level, dc: None, needed: 1, acked: 0 })
                 }

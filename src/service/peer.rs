@@ -10,6 +10,7 @@ use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
     self, ApplyOutcome, Envelope, Failure, Invalid, Kind, PeerNotice, PeerReply, PeerRequest,
 };
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
@@ -87,6 +88,11 @@ impl Service {
             }
         }
         let service = self.clone();
+        if !incoming.relay_to.is_empty() && seeded_bug(Mutant::RelayAcksBeforeWrite) {
+            let (operation, outcome) = (incoming.operation, ApplyOutcome::Durable);
+            let ack = PeerNotice::Applied { operation, outcome };
+            let _ = self.parts.peers.notify(incoming.coordinator, &ack, Bytes::new(), operation.0);
+        }
         self.parts.tasks.spawn("peer-apply", async move {
             let applied = service.apply(incoming.keyspace, &incoming.key, incoming.record).await;
             let outcome = match applied {
@@ -165,6 +171,12 @@ impl Service {
     fn answer_read(&self, key: &StoredKey, known: Option<u128>) -> (PeerReply, Bytes) {
         match self.parts.replica.read(key) {
             Ok(Some(record)) if known == Some(record.digest()) => (PeerReply::Same, Bytes::new()),
+            Ok(Some(record))
+                if seeded_bug(Mutant::DigestTruncated)
+                    && known.is_some_and(|known| known % 16 == record.digest() % 16) =>
+            {
+                (PeerReply::Same, Bytes::new())
+            }
             Ok(Some(record)) => (PeerReply::Record, Record::encode(&record)),
             Ok(None) => (PeerReply::Absent, Bytes::new()),
             Err(error) => {

@@ -10,6 +10,8 @@
 //!
 //! Source: failures.md 5.1, S4; misdirected writes in Bairavasundaram et al., FAST 2008.
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 /// Where a checksummed structure belongs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -24,6 +26,9 @@ pub(crate) struct Place {
 impl Place {
     /// The CRC32C of this place followed by `parts`.
     pub(crate) fn checksum(&self, parts: &[&[u8]]) -> u32 {
+        if seeded_bug(Mutant::ChecksumWithoutPlace) {
+            return parts.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+        }
         let mut crc = crc32c::crc32c(&self.file_id.to_le_bytes());
         crc = crc32c::crc32c_append(crc, &self.offset.to_le_bytes());
         crc = crc32c::crc32c_append(crc, &self.sequence.to_le_bytes());

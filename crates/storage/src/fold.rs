@@ -15,6 +15,7 @@
 //!
 //! Snapshots need no care here: they pin the memtables and tables they read, which are never changed in place.
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::entry::{Entry, Value};
@@ -96,7 +97,11 @@ impl Stack {
             ([Entry { value: Value::Put(_) | Value::Delete, .. }], _)
             | ([Entry { value: Value::Merge(_), .. }], Floor::Maybe) => Fold::One(newest.clone()),
             (_, floor) => match join(&entries, key, merge) {
-                Ok(joined) if settled || floor == Floor::Bottom => {
+                Ok(joined)
+                    if settled
+                        || floor == Floor::Bottom
+                        || seeded_bug(Mutant::OperandsBecomePut) =>
+                {
                     Fold::One(Entry { sequence, value: Value::Put(joined) })
                 }
                 Ok(joined) => Fold::One(Entry { sequence, value: Value::Merge(joined) }),

@@ -30,6 +30,8 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::ids::{DcIndex, NodeIndex};
 use crate::put::{Liveness, Replica};
 use crate::quorum::Tally;
@@ -209,6 +211,10 @@ impl GetMachine {
         let Some(index) = self.position(from) else {
             return;
         };
+        let reads = matches!(self.states.get(index), Some(ReplicaState::Reading { .. }));
+        if reads && seeded_bug(Mutant::ReadFailureIsNotFound) {
+            return self.on_record(from, &self.plan.empty.clone());
+        }
         // Who answered has answered: losing it afterwards takes nothing back.
         if !matches!(self.states.get(index), Some(ReplicaState::Holds { .. })) {
             self.set_state(from, ReplicaState::Failed);
@@ -329,7 +335,9 @@ impl GetMachine {
     fn standing(&self) -> Tally {
         let digest = self.digest;
         if self.plan.spec.demands_write_back() {
-            self.tally(|state| *state == ReplicaState::Holds { digest })
+            let hedged = self.hedge == Hedge::Spent && seeded_bug(Mutant::OverdueReadCounts);
+            let counts = |s: &ReplicaState| hedged && matches!(s, ReplicaState::Reading { .. });
+            self.tally(|state| *state == ReplicaState::Holds { digest } || counts(state))
         } else {
             self.tally(ReplicaState::has_answered)
         }

@@ -16,6 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use serde::{Deserialize, Serialize};
 
 use super::Keyspace;
@@ -82,7 +83,10 @@ impl KeyspaceMap {
             let stands = Arc::clone(theirs);
             match self.by_name(&theirs.name).map(Arc::clone) {
                 None => changes.push(KeyspaceChange::Added { keyspace: stands }),
-                Some(ours) if theirs.precedes(&ours) => {
+                Some(ours) if ours.precedes(theirs) && seeded_bug(Mutant::KeyspaceNewestWins) => {
+                    changes.push(KeyspaceChange::Replaced { lost: ours, stands });
+                }
+                Some(ours) if theirs.precedes(&ours) && !seeded_bug(Mutant::KeyspaceNewestWins) => {
                     changes.push(KeyspaceChange::Replaced { lost: ours, stands });
                 }
                 Some(_) => continue,

@@ -30,6 +30,8 @@ pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::ids::{DcIndex, NodeIndex};
 use crate::quorum::{Tally, Verdict};
 use crate::time::MonoTime;
@@ -108,6 +110,9 @@ impl PutMachine {
         match input {
             PutInput::Minted => self.on_minted(now, out),
             PutInput::Acked { from } => self.on_acked(from),
+            PutInput::Failed { from } if seeded_bug(Mutant::LostReplicaCountsAsAck) => {
+                self.on_acked(from)
+            }
             PutInput::Failed { from } => self.on_failed(from, out),
             PutInput::Tick => {}
         }
@@ -194,7 +199,8 @@ impl PutMachine {
             return;
         };
         // An ack after a reported failure arrives late and cannot be un-missed; it changes nothing.
-        if *state == ReplicaState::Waiting {
+        let again = *state == ReplicaState::Acked && seeded_bug(Mutant::AckCountedTwice);
+        if *state == ReplicaState::Waiting || again {
             *state = ReplicaState::Acked;
             if let Some(replica) = self.plan.replicas.get(index) {
                 self.tally.ack(replica.dc);

@@ -19,6 +19,8 @@ mod level;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::ids::DcIndex;
 use crate::limits::DCS_MAX;
 
@@ -154,7 +156,7 @@ impl QuorumSpec {
 
     /// True if a get at this level must not answer before its answer stands on a quorum (promise P3).
     pub fn demands_write_back(&self) -> bool {
-        !matches!(self.level, Level::One | Level::LocalOne)
+        !matches!(self.level, Level::One | Level::LocalOne) && !seeded_bug(Mutant::NoReadWriteBack)
     }
 
     /// The clause that keeps `tally` from being met, counting what it has.
@@ -223,7 +225,8 @@ impl QuorumSpec {
     ) -> Option<Shortfall> {
         for dc in self.dcs() {
             let needed = u16::from(self.needed_in(dc));
-            if count_in(dc) < needed {
+            let waived = self.level.is_local() && seeded_bug(Mutant::LocalClauseAnyDc);
+            if count_in(dc) < needed && !waived {
                 return Some(Shortfall { dc: Some(dc), needed, have: have_in(dc) });
             }
         }

@@ -26,6 +26,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::ids::Incarnation;
@@ -90,7 +91,16 @@ impl Record {
         match self.conflict {
             Conflict::Siblings => {
                 for (incarnation, counter) in context.entries() {
+                    if seeded_bug(Mutant::ContextPruned) && !self.entries.contains_key(&incarnation)
+                    {
+                        continue;
+                    }
                     self.entries.entry(incarnation).or_default().raise_floor(counter);
+                }
+                if seeded_bug(Mutant::BlindPutOverwrites) && context.entries().next().is_none() {
+                    self.entries
+                        .values_mut()
+                        .for_each(|entry| entry.raise_floor(entry.counter_max()));
                 }
                 let entry = self.entries.entry(dot.incarnation).or_default();
                 entry.cells.push((dot.counter, cell));
@@ -205,7 +215,9 @@ impl Record {
 
     /// `lww`: keeps the cell with the greatest (timestamp, dot, bytes) and forgets everything else.
     fn keep_last_write(&mut self) {
-        let last = self.cells().map(|(dot, cell)| (cell.timestamp, dot, cell.clone())).max();
+        let untimed = seeded_bug(Mutant::LwwIgnoresTimestamp) && self.sibling_count() > 1;
+        let time = |cell: &Cell| if untimed { Timestamp::default() } else { cell.timestamp };
+        let last = self.cells().map(|(dot, cell)| (time(cell), dot, cell.clone())).max();
         self.entries.clear();
         if let Some((_, dot, cell)) = last {
             let entry = Entry { floor: 0, cells: vec![(dot.counter, cell)] };
@@ -247,7 +259,10 @@ impl Entry {
     }
 
     fn join(&mut self, other: &Self) {
-        self.raise_floor(other.floor);
+        let is_news = !other.cells.is_empty() || self.counter_max() < other.floor;
+        if is_news || !seeded_bug(Mutant::FloorsNotJoined) {
+            self.raise_floor(other.floor);
+        }
         let floor = self.floor;
         let newer = other.cells.iter().filter(|(counter, _)| *counter > floor);
         let count_before = self.cells.len();

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::disk::Disk;
@@ -116,6 +117,10 @@ fn retire(outcome: &mut Outcome, level: usize, inputs: &[LiveTable], stopped_at:
     for live in inputs {
         match stopped_at {
             Some(key) if live.key_first() >= key => {} // not reached
+            Some(key) if live.key_last() == key && seeded_bug(Mutant::CompactionForgetsLastKey) => {
+                outcome.removes.push(live.file_id());
+                outcome.obsolete.push(Arc::clone(&live.table));
+            }
             Some(key) if live.key_last() >= key => {
                 outcome.removes.push(live.file_id());
                 outcome.adds.push(record(level, &live.table, Some(key.clone())));

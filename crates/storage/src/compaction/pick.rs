@@ -11,6 +11,7 @@
 //!
 //! Invariant: the choice depends on nothing but its arguments.
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::fold::Floor;
@@ -153,7 +154,11 @@ fn inputs(levels: &[Vec<Shape>], number: usize, uppers: &[Shape]) -> Inputs {
         level: number,
         uppers: uppers.iter().map(|table| table.file_id).collect(),
         lowers: lowers.iter().map(|table| table.file_id).collect(),
-        floor: if covered { Floor::Maybe } else { Floor::Bottom },
+        floor: if covered && !seeded_bug(Mutant::DeeperLevelIgnored) {
+            Floor::Maybe
+        } else {
+            Floor::Bottom
+        },
     }
 }
 

@@ -17,6 +17,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::batch::{Batch, operations};
 use crate::error::{Error, Limit};
 use crate::files::{FileKind, temporary};
@@ -91,7 +93,7 @@ impl Engine {
         let appended = log.append(tickets.iter().map(|ticket| &ticket.encoded), count);
         let sequence_first = self.health.settle(appended)?;
         assert!(sequence_first == self.sequence_visible.load(Ordering::Relaxed) + 1);
-        if self.options.durability == Durability::Fsync {
+        if self.options.durability == Durability::Fsync && !seeded_bug(Mutant::AckBeforeFsync) {
             self.sync_segment(log)?;
         }
         let written = tickets.iter().flat_map(|ticket| operations(ticket.encoded.clone()));
@@ -127,7 +129,10 @@ impl Engine {
 
     fn sync_segment(&self, log: &mut Segment) -> Result<(), Error> {
         self.health.check_readable()?; // a file whose fsync failed is never synced again
-        if self.health.settle(log.sync())? == Synced::Now {
+        let synced = log.sync();
+        let synced =
+            if synced.is_err() && seeded_bug(Mutant::FsyncRetried) { log.sync() } else { synced };
+        if self.health.settle(synced)? == Synced::Now {
             self.counters.fsyncs.add(1);
         }
         Ok(())

@@ -14,6 +14,8 @@
 
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::compaction::pick::{Allowance, Choice, Shape, TableProgress, choose};
 use crate::compaction::{Job, Outputs, execute};
 use crate::error::Error;
@@ -72,6 +74,9 @@ impl Engine {
         let flushed =
             Flushed { sequence: memtable.sequence_last(), segment_low_water: newer.segment_id() };
         assert!(flushed.segment_low_water > memtable.segment_id(), "the log moves forward");
+        if seeded_bug(Mutant::WalRemovedBeforeManifest) {
+            self.unlink(&FileKind::Segment.name(memtable.segment_id()));
+        }
         self.install(Vec::new(), vec![record], &[table], Some(flushed))?;
         let name = FileKind::Segment.name(memtable.segment_id());
         self.removals.lock().push(Removal { name, table: None });

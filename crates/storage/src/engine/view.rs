@@ -14,6 +14,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::error::Error;
@@ -68,7 +69,9 @@ impl View {
         merge: &dyn MergeOperator,
     ) -> Result<Option<Bytes>, Error> {
         let mut stack = Stack::default();
-        for memtable in std::iter::once(&self.tree.active).chain(&self.tree.sealed) {
+        let forgets = !self.tree.sealed.is_empty() && seeded_bug(Mutant::SealedMemtableUnread);
+        let sealed = if forgets { &[] } else { self.tree.sealed.as_slice() };
+        for memtable in std::iter::once(&self.tree.active).chain(sealed) {
             memtable.gather(key, self.sequence, &mut stack);
             if stack.is_settled() {
                 return Ok(stack.resolve(key, merge)?);

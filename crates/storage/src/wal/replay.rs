@@ -15,6 +15,7 @@
 //!
 //! Cost: one read of the segment; the search in step 3 is linear, plus a checksum per occurrence of the magic.
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::disk::{Disk, OpenHow};
@@ -104,7 +105,7 @@ fn judge_bad_record(
             && RecordHeader::decode(candidate, file_id, bad_offset + skip as u64)
                 .is_some_and(|later| later.durable_bytes > bad_offset)
     });
-    if vouched {
+    if vouched && !seeded_bug(Mutant::MidLogDamageTruncated) {
         return Err(
             file.corrupt(bad_offset, "bad record before a valid one that was written later")
         );

@@ -11,6 +11,7 @@
 //! - `durable_bytes` is what an fsync has confirmed; every record carries the value it was written under.
 //! - An append refused by a full disk leaves the segment as it was, so that it heals; any other failure poisons.
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::codec::length_u32;
@@ -103,7 +104,8 @@ impl Segment {
         };
         head.copy_from_slice(&header.encode(self.file_id, self.end, body));
         let written = self.file.write_all(self.end, &payload).map_err(Error::into_poison);
-        if matches!(written, Err(Error::Overloaded { .. })) {
+        let refused = matches!(written, Err(Error::Overloaded { .. }));
+        if refused && !seeded_bug(Mutant::PartialAppendKept) {
             // A full disk may have taken a part, which must not stay behind the last record when this segment is sealed.
             self.file.set_len(self.end).map_err(Error::into_poison)?;
         }
@@ -123,7 +125,9 @@ impl Segment {
             return Ok(Synced::Already);
         }
         assert!(self.durable_bytes < self.end, "durable bytes never exceed the written ones");
-        self.file.sync()?;
+        if self.stage == Stage::Published || !seeded_bug(Mutant::DraftNotSynced) {
+            self.file.sync()?;
+        }
         self.durable_bytes = self.end;
         Ok(Synced::Now)
     }
