@@ -4,7 +4,8 @@
 //! tested.
 //!
 //! 1. The engine is opened first: its lock is the data directory's lock.
-//! 2. The metadata says whose the directory is; on first use it is written down.
+//! 2. The metadata is opened, and its name made durable; it says whose the directory is, on first use it is written
+//!    down.
 //! 3. Stored topology and keyspaces are agreed with what the node was given.
 //! 4. [`Data::begin_life`], last of all, removes the clean marker and hands out the incarnation.
 
@@ -34,6 +35,14 @@ pub struct Data {
     owner: Owner,
 }
 
+/// The disks of a data directory.
+pub struct Places {
+    /// The directory itself, where the metadata file lies.
+    pub root: Arc<dyn Disk>,
+    /// The storage engine's directory.
+    pub storage: Arc<dyn Disk>,
+}
+
 /// Who opens a data directory, and with which topology.
 pub struct Claim<'a> {
     /// The node.
@@ -50,13 +59,18 @@ impl Data {
     /// # Errors
     /// [`StartError`]; nothing of another node's directory was changed.
     pub fn open(
-        disk: Arc<dyn Disk>,
+        places: Places,
         options: Options,
         meta: impl FnOnce() -> Result<Meta, MetaError>,
         claim: Claim<'_>,
     ) -> Result<Self, StartError> {
-        let engine = Arc::new(Engine::open(disk, options, Arc::new(JoinRecords))?);
+        let engine = Arc::new(Engine::open(places.storage, options, Arc::new(JoinRecords))?);
         let meta = Arc::new(meta()?);
+        // redb syncs its file, never the file's name: without this a power loss may take all metadata with it.
+        places.root.sync_dir("").map_err(|error| StartError::DataDirectory {
+            path: format!("of {}", claim.owner),
+            detail: error.to_string(),
+        })?;
         meta.claim(&claim.owner)?;
         let topology = agree_on_topology(&meta, claim.topology, claim.source)?;
         let keyspaces = match meta.keyspaces()? {

@@ -46,7 +46,7 @@ use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
 
 pub use check::{Checked, check};
-pub use data::{Claim, Data};
+pub use data::{Claim, Data, Places};
 pub use error::StartError;
 pub use start::{NodeOptions, Wan, start};
 
@@ -62,6 +62,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(10);
 
 /// Pause of the maintenance task when there is nothing to flush or compact.
 const MAINTENANCE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Pause of the maintenance task after an error: long enough not to fill the log with it.
+const MAINTENANCE_RETRY: Duration = Duration::from_secs(5);
 
 /// What a node is made of.
 pub struct Parts {
@@ -199,7 +202,16 @@ impl Node {
                 match progress {
                     Ok(Progress::Idle) => pause(&env, &tasks, MAINTENANCE_PAUSE).await,
                     Ok(_) => {}
-                    Err(error) => env.exit(&format!("storage maintenance failed: {error}")),
+                    // Nothing is known of the log any more.
+                    Err(error) if error.may_have_applied() => {
+                        env.exit(&format!("storage maintenance failed: {error}"));
+                    }
+                    // A damaged table or a full disk: nothing changed, the rest still serves. Stopping would only
+                    // meet the same table again at the next start.
+                    Err(error) => {
+                        tracing::error!(%error, "storage maintenance failed; trying again");
+                        pause(&env, &tasks, MAINTENANCE_RETRY).await;
+                    }
                 }
             }
         });

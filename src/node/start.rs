@@ -16,7 +16,7 @@ use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
 use atoll_quic::{CredentialPaths, Credentials, Endpoint, EndpointConfig, LinkEmulator};
 use atoll_storage::{Durability as StorageDurability, Options, RealDisk};
 
-use super::data::{Claim, Data};
+use super::data::{Claim, Data, Places};
 use super::error::StartError;
 use super::{Node, Parts};
 use crate::config::{Config, Durability};
@@ -167,14 +167,27 @@ fn open_data(config: &Config, topology: Arc<Topology>) -> Result<Data, StartErro
         node: config.node.clone(),
     };
     let claim = Claim { owner, topology, source: &config.topology };
-    let disk = Arc::new(RealDisk::new(&storage));
-    Data::open(disk, options, || Meta::open(&data.join("meta.redb")), claim)
+    let places =
+        Places { root: Arc::new(RealDisk::new(data)), storage: Arc::new(RealDisk::new(&storage)) };
+    Data::open(places, options, || Meta::open(&data.join("meta.redb")), claim)
 }
 
+/// Creates a directory and missing parents that only this user may enter; durable on return.
 fn make_private_directory(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-        StartError::DataDirectory { path: path.display().to_string(), detail: error.to_string() }
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let synced = made.and_then(|()| {
+        let mut parents = missing.into_iter().filter_map(Path::parent);
+        parents.try_for_each(|parent| {
+            let here = parent.as_os_str().is_empty();
+            std::fs::File::open(if here { Path::new(".") } else { parent })?.sync_all()
+        })
+    });
+    synced.map_err(|error| StartError::DataDirectory {
+        path: path.display().to_string(),
+        detail: error.to_string(),
     })
 }
 

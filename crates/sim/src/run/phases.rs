@@ -258,6 +258,11 @@ fn check_keyspaces(world: &mut World) {
             .recorder
             .find("I9 membership", format!("nodes disagree on the keyspaces: {digests:?}"));
     }
+    let has_forgotten = !world.recorder.state().history.forgettings.is_empty();
+    if has_forgotten {
+        // The one node that knew it may have been wiped: a definition is acknowledged by one node.
+        return;
+    }
     let acked = world.recorder.state().keyspaces_acked.clone();
     for name in acked {
         if views.iter().flatten().any(|view| view.keyspaces.by_name(&name).is_none()) {

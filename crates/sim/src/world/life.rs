@@ -11,7 +11,7 @@ use atolldb::config::Durability;
 use atolldb::env::Env;
 use atolldb::meta::{Meta, MetaError};
 use atolldb::net::{Faults, Transport};
-use atolldb::node::{Claim, Data, Node, Parts, StartError};
+use atolldb::node::{Claim, Data, Node, Parts, Places, StartError};
 use atolldb::service::ProcessFacts;
 
 use super::{Command, Member, World, shape};
@@ -163,12 +163,8 @@ impl World {
             topology: self.topology.clone(),
             source: Path::new("the plan"),
         };
-        let data = Data::open(
-            Arc::new(disk.clone()),
-            options(&self.plan.knobs),
-            || open_meta(&disk),
-            claim,
-        )?;
+        let places = Places { root: Arc::new(disk.clone()), storage: Arc::new(disk.clone()) };
+        let data = Data::open(places, options(&self.plan.knobs), || open_meta(&disk), claim)?;
         let transport: Arc<dyn Transport> = match self.plan.tier {
             Tier::Messages => Arc::new(self.net.listen(owner, identity)),
             Tier::Quic => todo!(),

@@ -16,10 +16,18 @@ impl World {
         }
     }
 
-    /// Ends every fault for good and starts every node that is down.
+    /// Ends every fault for good, replaces every damaged disk, and starts every node that is down.
     pub fn heal(&mut self) {
         self.is_healing = true;
         self.net.heal();
+        for number in 0..self.nodes.len() {
+            if self.nodes.get(number).is_some_and(|member| member.is_damaged) {
+                // What an operator does about a disk that lies; scrubbing and quarantine come with their feature.
+                self.kill(number, Loss::PowerLost);
+                self.replace_disk(number);
+                self.recorder.reach("damaged disk replaced");
+            }
+        }
         for number in 0..self.nodes.len() {
             let Some(member) = self.nodes.get(number) else { return };
             member.disk.set_faults(DiskFaults::default());
