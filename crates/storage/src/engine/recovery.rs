@@ -11,6 +11,8 @@
 //! Invariants
 //! - A crash at any point of this leaves a store that opens to the same content: a draft is ignored until it has its
 //!   name, and from then on replaces the segments before it (`Origin::Relog`), whether or not the manifest knows yet.
+//! - A relog is only as good as the manifest it was made from: if a power loss takes an edit that was readable but not
+//!   synced (a killed flush), the relog made on top of it is abandoned, and the segments before it are replayed again.
 //! - A missing table, manifest or segment is corruption, never an empty one.
 //! - Bytes that can be read after a crash are not trusted to be on the platter: they are written and synced again.
 //!
@@ -184,11 +186,17 @@ impl Relog<'_> {
             // Nothing was ever acknowledged; an empty segment of an interrupted first open may exist.
             return Ok(Vec::new());
         }
-        for segment_id in live.iter().rev() {
-            let relogged = *segment_id > low_water
-                && read_header(self.disk, *segment_id)?.origin == Origin::Relog;
-            if relogged {
-                return Ok(live.split_off(&segment_id.clone()).into_iter().collect());
+        while let Some(segment_id) = self.last_relog(&live)? {
+            let header = read_header(self.disk, segment_id)?;
+            if header.sequence_before <= self.state.sequence_flushed {
+                return Ok(live.split_off(&segment_id).into_iter().collect());
+            }
+            // It was logged on top of a flush whose edit could be read but was not durable yet, and that edit is lost.
+            // Nothing was served from it, and what it was to replace is still there.
+            live.remove(&segment_id);
+            if live.last() > Some(&segment_id) {
+                let name = FileKind::Segment.name(segment_id);
+                return Err(Error::corrupt(&name, 0, "the log goes on behind an abandoned relog"));
             }
         }
         if live.first() != Some(&low_water) {
@@ -196,6 +204,16 @@ impl Relog<'_> {
             return Err(Error::corrupt(&name, 0, "the first live log segment is missing"));
         }
         Ok(live.into_iter().collect())
+    }
+
+    /// The youngest relog above the low-water mark: the manifest does not know it.
+    fn last_relog(&self, live: &BTreeSet<u64>) -> Result<Option<u64>, Error> {
+        for segment_id in live.iter().rev().filter(|id| **id > self.state.segment_low_water) {
+            if read_header(self.disk, *segment_id)?.origin == Origin::Relog {
+                return Ok(Some(*segment_id));
+            }
+        }
+        Ok(None)
     }
 }
 

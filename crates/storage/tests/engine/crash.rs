@@ -119,6 +119,27 @@ fn a_crash_at_every_call_of_recovery_loses_nothing() {
 }
 
 #[test]
+fn a_relog_on_top_of_a_lost_manifest_edit_is_abandoned() {
+    let disk = MemDisk::default();
+    let engine = open(&disk);
+    for index in 0..60 {
+        put(&engine, &format!("key{index:02}"), "some value").unwrap();
+    }
+    let expected = content(&engine.snapshot(), 50);
+    // The flush dies before its edit is durable. The next process reads the edit all the same, relogs on top of it,
+    // durably, and dies before its own manifest is. Then the power goes, and with it the edit.
+    disk.fail(Call::Sync, ".manifest", 0);
+    assert!(matches!(engine.maintain(Budget::default()), Err(Error::Poisoned { .. })));
+    drop(engine);
+    assert!(matches!(open_with(&disk, tiny()), Err(Error::Poisoned { .. })));
+    for loss in LOSSES {
+        let image = disk.crash(loss);
+        assert_eq!(content(&open(&image).snapshot(), 50), expected, "{loss:?}");
+        assert_eq!(content(&open(&image.crash(loss)).snapshot(), 50), expected, "{loss:?}");
+    }
+}
+
+#[test]
 fn a_failed_log_sync_poisons_for_good() {
     let disk = MemDisk::default();
     let engine = open(&disk);
