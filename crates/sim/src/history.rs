@@ -194,6 +194,8 @@ pub struct History {
     pub dot_conflicts: Vec<DotConflict>,
     /// Which node was last seen to hold a cell durably, and when.
     pub holders: BTreeMap<(KeyId, Dot), BTreeMap<NodeIndex, MonoTime>>,
+    /// Which node was first seen to hold a cell durably, and when.
+    pub held_since: BTreeMap<(KeyId, Dot), BTreeMap<NodeIndex, MonoTime>>,
     /// Disks that forgot.
     pub forgettings: Vec<Forgetting>,
     /// Incarnations that each node ever had, in order.
@@ -215,6 +217,15 @@ pub struct Violation {
     pub detail: String,
     /// The operations that prove it.
     pub ops: Vec<OpId>,
+}
+
+impl History {
+    /// Notes that `node` was seen to hold the cell under `dot` of `key` durably.
+    pub fn hold(&mut self, (key, dot): (KeyId, Dot), node: NodeIndex, at: MonoTime) {
+        self.held_since.entry((key, dot)).or_default().entry(node).or_insert(at);
+        let last = self.holders.entry((key, dot)).or_default().entry(node).or_insert(at);
+        *last = at.max(*last);
+    }
 }
 
 impl Op {
