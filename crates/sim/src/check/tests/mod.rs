@@ -4,6 +4,7 @@
 //! A table is a sequence of cases: `== title`, the history (`script.rs`), `--`, then either `kept` or what is broken,
 //! with the beginnings of the operations that prove it. Every checker looks at every case.
 
+mod model;
 mod script;
 
 use atoll_protocol::ids::{DcIndex, Incarnation, NodeIndex};
