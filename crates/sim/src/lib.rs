@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod batch;
+pub mod shrink;
 pub mod run;
 pub mod clients;
 pub mod world;

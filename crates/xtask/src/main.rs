@@ -1,6 +1,7 @@
 //! Developer commands, run as `cargo xtask COMMAND`; nothing here ships.
 //!
 //! - `ci [--fast]` runs what CI runs, in order, and stops at the first failure.
+//! - `sim …` runs the deterministic simulator.
 //! - `tidy` checks the rules of the project that compilers and linters do not know.
 //! - `timezones SOURCE_DIR` rebuilds `data/time-zones.tsv` from a time zone database.
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 mod ci;
+mod sim;
 mod timezones;
 
 mod tidy;
@@ -19,6 +21,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   ci [--fast]            fmt, clippy, tidy, tests, docs, deny; --fast leaves out the tests
+  sim --seeds N [--from S] [--time SPAN]     simulate seeds; `sim run --help` has the rest
+  sim --seed S [--trace]                     simulate one seed
+  sim replay FILE | sim shrink FILE          run a failure again, or make it small
+  sim enumerate | sim mutants                crash images; seeded bugs that must be found
   tidy                   check the project's own rules
   timezones SOURCE_DIR   rebuild data/time-zones.tsv (SOURCE_DIR: usually /usr/share/zoneinfo)
 ";
@@ -36,17 +42,20 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["ci"] => ci::run(&root, ci::Scope::Full),
         ["ci", "--fast"] => ci::run(&root, ci::Scope::WithoutTests),
+        ["sim", arguments @ ..] => sim::run(arguments).unwrap_or_else(refuse),
         ["tidy"] => tidy::run(&root),
         ["timezones", source] => timezones::run(&root, &PathBuf::from(source)),
         ["help" | "--help" | "-h"] => {
             say(USAGE.trim_end());
             ExitCode::SUCCESS
         }
-        _ => {
-            eprint!("{USAGE}");
-            ExitCode::from(EXIT_USAGE)
-        }
+        _ => refuse(),
     }
+}
+
+fn refuse() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(EXIT_USAGE)
 }
 
 /// The nearest folder above this one that holds the workspace's manifest.

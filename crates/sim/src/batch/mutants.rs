@@ -1,0 +1,185 @@
+//! Tests the simulator itself: how many seeds until each seeded bug is found?
+//!
+//! 1. Every worker of a hunt is armed with one mutant; the hunt is a batch that stops at its first failure.
+//! 2. What counts is the lowest failing seed, so that the result does not depend on the number of workers.
+//! 3. The table says for each mutant whether it was found, by which invariant, and how often its line was reached: one
+//!    that is reached and not found lacks a checker, one that is not reached lacks a situation.
+//!
+//! Mutants exist only with the feature `seeded_bug`; without it [`candidates`] and [`arm`] say so.
+
+use std::time::Duration;
+
+use crate::plan::Tier;
+
+use super::{Event, Failure, Options, Repeat, Stop, Summary, Worker, batch, invariants_of_failure};
+
+/// Said by everything that needs mutants where there are none.
+#[cfg(not(feature = "seeded_bug"))]
+const ABSENT: &str = "no mutant is compiled in: use `cargo xtask sim mutants`";
+
+/// A seeded bug.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name, as `--mutant` takes it.
+    pub name: String,
+    /// What is wrong.
+    pub description: String,
+    /// Where the like of it was seen.
+    pub source: String,
+}
+
+/// How the hunt for each mutant is done.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// Seeds at most.
+    pub seeds: u64,
+    /// Time at most.
+    pub time: Option<Duration>,
+    /// What the network is made of.
+    pub tier: Tier,
+}
+
+/// A line of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The mutant.
+    pub candidate: Candidate,
+    /// Seeds until it was found, and the invariant that it violated; `None` if it was not.
+    pub found: Option<(u64, String)>,
+    /// Seeds that were run.
+    pub seeds: u64,
+    /// How often its line was reached.
+    pub reached: u64,
+}
+
+impl Hunt {
+    /// Hunts `candidate` with `workers` that are armed with it.
+    pub fn run<W: Worker + Send>(
+        &self,
+        candidate: Candidate,
+        workers: Vec<W>,
+        elapsed: impl Fn() -> Duration + Sync,
+    ) -> Row {
+        let options = Options {
+            from: 0,
+            seeds: Some(self.seeds),
+            time: self.time,
+            tier: self.tier,
+            repeat: Repeat::Nothing,
+            stop: Stop::AtFirstFailure,
+        };
+        let (summary, failures) = batch(&options, workers, elapsed, |_: Event<'_>| ());
+        row(candidate, &summary, failures.first())
+    }
+}
+
+/// `failure` is that of the lowest seed, and all lower seeds were run.
+fn row(candidate: Candidate, summary: &Summary, failure: Option<&Failure>) -> Row {
+    let found = failure.map(|failure| {
+        let invariants = invariants_of_failure(failure);
+        (failure.seed + 1, invariants.join(", "))
+    });
+    Row { candidate, found, seeds: summary.seeds, reached: summary.mutant_reached }
+}
+
+/// The table, and the median of the seeds that were needed.
+pub fn table(rows: &[Row]) -> String {
+    let heads = ["mutant", "source", "found", "seeds", "reached", "invariant"];
+    let mut cells = vec![heads.map(str::to_owned)];
+    for row in rows {
+        let (found, seeds, invariant) = match &row.found {
+            Some((seeds, invariant)) => ("yes", *seeds, invariant.clone()),
+            None => ("NO", row.seeds, String::new()),
+        };
+        let Candidate { name, source, .. } = row.candidate.clone();
+        let reached = row.reached.to_string();
+        cells.push([name, source, found.to_owned(), seeds.to_string(), reached, invariant]);
+    }
+    let mut text = aligned(&cells);
+    let found: Vec<u64> = rows.iter().filter_map(|row| Some(row.found.as_ref()?.0)).collect();
+    let median = median(found.clone()).map_or("none".to_owned(), |median| median.to_string());
+    text += &format!("{} of {} found; median of seeds: {median}\n", found.len(), rows.len());
+    text
+}
+
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            let width = rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
+            line += &format!("{cell:<width$}  ", width = width.max().unwrap_or(0));
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// The lower one of the two in the middle, if there are two.
+fn median(mut values: Vec<u64>) -> Option<u64> {
+    values.sort_unstable();
+    values.get(values.len().saturating_sub(1) / 2).copied()
+}
+
+/// Every mutant that is compiled in.
+///
+/// # Errors
+/// Says how to get them where there are none.
+#[cfg(feature = "seeded_bug")]
+pub fn candidates() -> Result<Vec<Candidate>, String> {
+    let candidate = |mutant: &atoll_seeded_bug::Mutant| Candidate {
+        name: mutant.name().to_string(),
+        description: mutant.describe().to_string(),
+        source: mutant.source().to_string(),
+    };
+    Ok(atoll_seeded_bug::Mutant::ALL.iter().map(candidate).collect())
+}
+
+/// Every mutant that is compiled in.
+///
+/// # Errors
+/// Says how to get them where there are none.
+#[cfg(not(feature = "seeded_bug"))]
+pub fn candidates() -> Result<Vec<Candidate>, String> {
+    Err(ABSENT.to_owned())
+}
+
+/// Arms the mutant called `name` in this process.
+///
+/// # Errors
+/// No mutant has this name.
+#[cfg(feature = "seeded_bug")]
+pub fn arm(name: &str) -> Result<(), String> {
+    let mutant = name.parse::<atoll_seeded_bug::Mutant>().map_err(|_| {
+        let names: Vec<String> =
+            atoll_seeded_bug::Mutant::ALL.iter().map(|mutant| mutant.name().to_string()).collect();
+        format!("there is no mutant `{name}`; there are {}", names.join(", "))
+    })?;
+    atoll_seeded_bug::arm(Some(mutant));
+    Ok(())
+}
+
+/// Arms the mutant called `name` in this process.
+///
+/// # Errors
+/// No mutant has this name.
+#[cfg(not(feature = "seeded_bug"))]
+pub fn arm(_name: &str) -> Result<(), String> {
+    Err(ABSENT.to_owned())
+}
+
+/// How often the line of the armed mutant was reached in this process.
+#[cfg(feature = "seeded_bug")]
+pub(super) fn reached() -> u64 {
+    atoll_seeded_bug::reached()
+}
+
+/// How often the line of the armed mutant was reached in this process.
+#[cfg(not(feature = "seeded_bug"))]
+pub(super) fn reached() -> u64 {
+    0
+}
+
+#[cfg(test)]
+mod tests;
