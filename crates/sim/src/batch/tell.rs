@@ -93,10 +93,20 @@ pub fn describe_failure(failure: &Failure, plan: &Plan, file: &Path) -> String {
             );
         }
     }
-    let file = file.display();
-    text + &format!(
-        "replay with `cargo xtask sim replay {file}`, shrink with `cargo xtask sim shrink {file}`\n"
-    )
+    text + &next_step(failure, file)
+}
+
+/// What to type next.
+fn next_step(failure: &Failure, file: &Path) -> String {
+    let (seed, file) = (failure.seed, file.display());
+    match failure.defect {
+        Defect::Violated(_) | Defect::Broken(_) => format!(
+            "replay with `cargo xtask sim replay {file}`, shrink with `cargo xtask sim shrink {file}`\n"
+        ),
+        Defect::Unequal { .. } => {
+            format!("run `cargo xtask sim --seed {seed} --trace` twice and compare the traces\n")
+        }
+    }
 }
 
 /// What came of a single run.

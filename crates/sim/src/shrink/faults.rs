@@ -30,17 +30,26 @@ pub(super) fn remove(search: &mut impl Attempts) {
     }
 }
 
+/// Begins each fault earlier, and with it all that follow: the pauses between faults shrink.
+pub(super) fn hasten(search: &mut impl Attempts) {
+    for index in 0..search.best().faults.len() {
+        let before = |plan: &Plan| index.checked_sub(1).map_or(0, |i| begin(plan, i));
+        let pause = |plan: &Plan| begin(plan, index).saturating_sub(before(plan));
+        search.lower("an earlier fault", 0, &pause, &|plan, pause_ms| {
+            let earlier_ms = pause(plan).saturating_sub(pause_ms);
+            for fault in plan.faults.iter_mut().skip(index) {
+                fault.at_ms = fault.at_ms.saturating_sub(earlier_ms);
+            }
+        });
+    }
+}
+
 /// Makes each fault shorter, gentler, and its groups smaller.
 pub(super) fn weaken(search: &mut impl Attempts) {
     for index in 0..search.best().faults.len() {
-        search.lower(
-            "a shorter fault",
-            0,
-            &|plan| fault(plan, index, |f| f.for_ms),
-            &|plan, ms| {
-                change(plan, index, |fault| fault.for_ms = ms);
-            },
-        );
+        search.lower("a shorter fault", 0, &|plan| length(plan, index), &|plan, ms| {
+            change(plan, index, |fault| fault.for_ms = ms);
+        });
         soften(search, index);
         for end in [End::From, End::To] {
             narrow_group(search, index, end);
@@ -176,8 +185,12 @@ fn group(plan: &Plan, index: usize, end: End) -> &[u16] {
     }
 }
 
-fn fault(plan: &Plan, index: usize, read: impl Fn(&Fault) -> u64) -> u64 {
-    plan.faults.get(index).map_or(0, read)
+fn begin(plan: &Plan, index: usize) -> u64 {
+    plan.faults.get(index).map_or(0, |fault| fault.at_ms)
+}
+
+fn length(plan: &Plan, index: usize) -> u64 {
+    plan.faults.get(index).map_or(0, |fault| fault.for_ms)
 }
 
 fn change(plan: &mut Plan, index: usize, change: impl Fn(&mut Fault)) {

@@ -1,6 +1,6 @@
 //! Makes a failing plan small: delta debugging over everything that a plan is made of.
 //!
-//! 1. A round goes through the parts of a plan in order of what they cost the reader: faults first, then length,
+//! 1. A round goes through the parts of a plan in order of what they cost the reader: faults and the pauses between them first, then length,
 //!    clients, operations, keys, nodes, at last knobs and the strength of what is left (`faults.rs`, `cluster.rs`,
 //!    `settings.rs`).
 //! 2. Each step proposes a smaller plan; it is kept if it can be run and `fails` says that it still fails the same way.
@@ -52,6 +52,7 @@ pub fn shrink(
     while !complete && !search.is_spent() {
         let before = search.best.clone();
         faults::remove(&mut search);
+        faults::hasten(&mut search);
         cluster::shorten(&mut search);
         settings::reduce_work(&mut search);
         cluster::remove_nodes(&mut search);

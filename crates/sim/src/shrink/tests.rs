@@ -52,6 +52,7 @@ fn two_faults_and_two_clients_are_what_remains() {
     let pause = plan.faults.iter().find(|fault| is_pause(fault)).unwrap();
     let cut = plan.faults.iter().find(|fault| is_cut(fault)).unwrap();
     assert_eq!((pause.for_ms, cut.for_ms), (40, 0));
+    assert_eq!((pause.at_ms, cut.at_ms, plan.safety_ms), (0, 0, 100));
     assert!(matches!(&cut.kind, FaultKind::Cut { from, to } if from.len() + to.len() == 2));
     // A cut has two ends, and no more nodes than those are left.
     assert!(plan.shape.nodes() <= 3, "{:?}", plan.shape);
