@@ -36,7 +36,7 @@ use agenda::{Agenda, Turn};
 
 pub use agenda::Repeat;
 pub use job::{Broken, Job, Outcome, Told, Verdict, carry_out};
-pub use situations::KNOWN;
+pub use situations::{KNOWN, KNOWN_FAULTS};
 pub use summary::Summary;
 pub use tell::{describe_failure, describe_outcome, invariants, invariants_of_failure};
 pub use worker::{Launch, Process, Worker};

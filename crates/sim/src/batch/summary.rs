@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::plan::FaultKind;
-
-use super::{Failure, KNOWN, Outcome, invariants_of_failure};
+use super::{Failure, KNOWN, KNOWN_FAULTS, Outcome, invariants_of_failure};
 
 /// Everything that is counted.
 #[derive(Clone, Debug)]
@@ -86,7 +84,7 @@ impl Summary {
 
     /// The paragraph.
     pub fn text(&self) -> String {
-        let faults_missing = missing(&FaultKind::NAMES, &self.faults);
+        let faults_missing = missing(KNOWN_FAULTS, &self.faults);
         let situations_missing = missing(KNOWN, &self.situations);
         let operations: u64 = self.operations.values().sum();
         let injected: u64 = self.faults.values().sum();
