@@ -29,24 +29,24 @@ impl Prng {
 
     /// A stream of its own that starts from this one.
     pub fn fork(&mut self, label: &str) -> Self {
-        Self::stream(self.next(), label)
+        Self::stream(self.bits(), label)
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.generator.next_u64()
     }
 
     /// A number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        let product = u128::from(self.next()) * u128::from(bound);
+        let product = u128::from(self.bits()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
     /// A number of `low..=high`; `low` if the range is empty.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         let span = high.saturating_sub(low);
-        low + if span == u64::MAX { self.next() } else { self.below(span + 1) }
+        low + if span == u64::MAX { self.bits() } else { self.below(span + 1) }
     }
 
     /// An index of a list of `length` entries; 0 for an empty one.
@@ -92,7 +92,7 @@ mod tests {
     fn streams_are_repeatable_and_independent() {
         let draw = |seed, label: &str| {
             let mut prng = Prng::stream(seed, label);
-            (0..8).map(|_| prng.next()).collect::<Vec<_>>()
+            (0..8).map(|_| prng.bits()).collect::<Vec<_>>()
         };
         assert_eq!(draw(7, "net/0-1"), draw(7, "net/0-1"));
         assert_ne!(draw(7, "net/0-1"), draw(7, "net/1-0"));

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check;
 use crate::history::Violation;
 use crate::plan::{Plan, Tier};
 use crate::run::{Report, Trace, run};
 
-use super::{mutants, tell};
+use super::mutants;
 
 /// A run to be carried out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ impl From<Report> for Outcome {
         let told = |violation: &Violation| Told {
             invariant: violation.invariant.to_owned(),
             detail: violation.detail.clone(),
-            account: tell::account(&report.history, violation),
+            account: check::account(&report.history, violation),
         };
         let violations = report.violations.iter().map(told).collect();
         Self {

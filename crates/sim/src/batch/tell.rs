@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::history::{History, OpId, Violation};
 use crate::plan::Plan;
 
 use super::{Broken, Defect, Failure, Outcome, Told, Verdict};
@@ -29,20 +28,6 @@ const PROMISES: [(&str, &str); 10] = [
     ("P10", "only certified peers are heard, and only in their role"),
     ("P11", "a write error says whether the write was not applied or is unknown"),
 ];
-
-/// How a violation came about: what the operations that prove it did.
-///
-/// The one place that turns a history into text.
-pub(super) fn account(history: &History, violation: &Violation) -> String {
-    let line = |id: &OpId| {
-        let op = history.ops.get(id.0)?;
-        Some(format!(
-            "op {} of client {} at node {}: {:?} -> {:?}\n",
-            id.0, op.client, op.node.0, op.kind, op.outcome
-        ))
-    };
-    violation.ops.iter().filter_map(line).collect()
-}
 
 /// The invariants that a verdict violates; a run that did not come to its end violates one of its own.
 pub fn invariants(verdict: &Verdict) -> Vec<String> {

@@ -13,7 +13,8 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atoll_protocol::ids::{KeyspaceId, Name, NodeIndex, OperationId};
+use atoll_protocol::ids::{Incarnation, KeyspaceId, Name, NodeIndex, OperationId};
+use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::record::{Cell, CellBody, Record};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::version::Dot;
@@ -216,16 +217,28 @@ impl State {
         }
     }
 
-    /// Notes that a node holds every cell of a record, or what superseded it.
+    /// Notes that a node holds every cell of a record, or what superseded it: what its context covers, and in an `lww`
+    /// keyspace whatever its one cell has beaten.
     fn hold(&mut self, node: NodeIndex, key: KeyId, record: &Record, now: MonoTime) {
-        let token = self.history.keys.get(key.0).map_or(0, |key| key.token);
+        let Some((token, conflict)) =
+            self.history.keys.get(key.0).map(|key| (key.token, key.conflict))
+        else {
+            return;
+        };
         let context = record.context(token);
-        let range = (key, Dot { incarnation: atoll_protocol::ids::Incarnation(0), counter: 0 })..;
+        let winner = record.cells().map(|(dot, cell)| (cell.timestamp, dot)).max();
+        let range = (key, Dot { incarnation: Incarnation(0), counter: 0 })..;
         let known = self.history.cells.range(range).take_while(|((of, _), _)| *of == key);
-        let held: Vec<Dot> =
-            known.map(|((_, dot), _)| *dot).filter(|dot| context.covers(*dot)).collect();
+        let is_held = |dot: Dot, cell: &Sighting| match conflict {
+            Conflict::Siblings => context.covers(dot),
+            Conflict::Lww => Some((cell.timestamp, dot)) <= winner,
+        };
+        let held: Vec<Dot> = known
+            .filter(|((_, dot), cell)| is_held(*dot, cell))
+            .map(|((_, dot), _)| *dot)
+            .collect();
         for dot in held {
-            self.history.holders.entry((key, dot)).or_default().insert(node, now);
+            self.history.hold((key, dot), node, now);
         }
     }
 

@@ -79,6 +79,11 @@ impl World {
                 .find("panic", format!("node {number} panicked while it was dropped: {reason}"));
         }
         member.disk = member.disk.crash(loss);
+        if loss == Loss::PowerLost && self.plan.knobs.periodic_ms.is_some() {
+            // What was not synced yet is gone, as `periodic` says.
+            let (node, at) = (member.own.0, self.exec.now());
+            self.recorder.state().history.forgettings.push(Forgetting { node, at });
+        }
     }
 
     /// Asks a node to stop cleanly; a command tells when it has.
