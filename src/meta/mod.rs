@@ -12,6 +12,7 @@
 //! Invariants
 //! - While a node serves there is no clean marker.
 //! - A topology is stored durably before it is acted on.
+//! - A full disk refuses a change and no more: the next call opens the database again.
 //!
 //! Every call blocks on disk; the node calls them at start, at stop, and when a keyspace is created.
 
@@ -19,6 +20,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use atoll_protocol::codec;
@@ -27,6 +29,7 @@ use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::token::Partition;
 use atoll_protocol::topology::Topology;
 use atoll_seeded_bug::{Mutant, seeded_bug};
+use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -123,10 +126,22 @@ pub enum MetaError {
     },
 }
 
+/// Opens the database; called again after a full disk.
+type Open = Box<dyn Fn() -> Result<Database, MetaError> + Send + Sync>;
+
 /// The metadata of one node.
-#[derive(Debug)]
 pub struct Meta {
-    database: Database,
+    open: Open,
+    /// `None` only while it could not be opened again.
+    database: Mutex<Option<Database>>,
+}
+
+impl MetaError {
+    /// Whether the disk was full: nothing was changed, and once there is room again the metadata works again. After any
+    /// other I/O error the node must stop, because nobody knows what reached the disk.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(redb::Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull)
+    }
 }
 
 impl Meta {
@@ -135,23 +150,31 @@ impl Meta {
     /// # Errors
     /// [`MetaError::InUse`] if another process has it open; [`MetaError::Database`] for anything else.
     pub fn open(path: &Path) -> Result<Self, MetaError> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create(path);
-        match database {
-            Ok(database) => Self::with_table(database),
-            Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
-                Err(MetaError::InUse { path: path.display().to_string() })
+        let path = path.to_owned();
+        Self::with(Box::new(move || {
+            match Database::builder().set_cache_size(CACHE_BYTES).create(&path) {
+                Ok(database) => Ok(database),
+                Err(redb::DatabaseError::DatabaseAlreadyOpen) => {
+                    Err(MetaError::InUse { path: path.display().to_string() })
+                }
+                Err(error) => Err(MetaError::Database(error.into())),
             }
-            Err(error) => Err(MetaError::Database(error.into())),
-        }
+        }))
     }
 
     /// Opens metadata on a backend of the simulator's.
     ///
     /// # Errors
     /// [`MetaError::Database`].
-    pub fn open_on(backend: impl StorageBackend) -> Result<Self, MetaError> {
-        let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
-        Self::with_table(database.map_err(redb::Error::from)?)
+    pub fn open_on<B: StorageBackend>(
+        backend: impl Fn() -> io::Result<B> + Send + Sync + 'static,
+    ) -> Result<Self, MetaError> {
+        Self::with(Box::new(move || {
+            let backend = backend().map_err(redb::Error::Io)?;
+            let database =
+                Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
+            Ok(database.map_err(redb::Error::from)?)
+        }))
     }
 
     /// Checks that the directory belongs to `owner`; the first one to claim it, owns it.
@@ -245,22 +268,39 @@ impl Meta {
         self.write("keyspaces", keyspaces)
     }
 
-    fn with_table(database: Database) -> Result<Self, MetaError> {
-        let meta = Self { database };
-        let transaction = meta.database.begin_write().map_err(redb::Error::from)?;
-        transaction.open_table(FACTS).map_err(redb::Error::from)?;
-        transaction.commit().map_err(redb::Error::from)?;
-        Ok(meta)
+    fn with(open: Open) -> Result<Self, MetaError> {
+        let database = open_with_table(&open)?;
+        Ok(Self { open, database: Mutex::new(Some(database)) })
+    }
+
+    /// Runs `work` on the database. redb refuses everything after an I/O error; a full disk passes, so the database is
+    /// then closed, and opened again by whoever comes next.
+    fn on_database<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, MetaError>,
+    ) -> Result<T, MetaError> {
+        let mut slot = self.database.lock();
+        let database = match slot.take() {
+            Some(database) => database,
+            None => open_with_table(&self.open)?,
+        };
+        let result = work(&database);
+        if !matches!(&result, Err(error) if error.is_full()) {
+            *slot = Some(database);
+        }
+        result
     }
 
     fn read<F: DeserializeOwned>(&self, fact: &str) -> Result<Option<F>, MetaError> {
         let damaged = |detail: String| MetaError::Damaged { fact: fact.to_owned(), detail };
-        let transaction = self.database.begin_read().map_err(redb::Error::from)?;
-        let table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
-        let Some(guard) = table.get(fact).map_err(redb::Error::from)? else {
-            return Ok(None);
-        };
-        match guard.value().split_first() {
+        let stored = self.on_database(|database| {
+            let transaction = database.begin_read().map_err(redb::Error::from)?;
+            let table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
+            let guard = table.get(fact).map_err(redb::Error::from)?;
+            Ok(guard.map(|guard| guard.value().to_vec()))
+        })?;
+        let Some(stored) = stored else { return Ok(None) };
+        match stored.split_first() {
             Some((&FACT_VERSION, bytes)) => {
                 codec::decode(bytes).map(Some).map_err(|error| damaged(error.to_string()))
             }
@@ -291,14 +331,30 @@ impl Meta {
             &mut redb::Table<'_, &'static str, &'static [u8]>,
         ) -> Result<(), redb::StorageError>,
     ) -> Result<(), MetaError> {
-        let transaction = self.database.begin_write().map_err(redb::Error::from)?;
-        {
-            let mut table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
-            edit(&mut table).map_err(redb::Error::from)?;
-        }
-        transaction.commit().map_err(redb::Error::from)?;
-        Ok(())
+        self.on_database(|database| {
+            let transaction = database.begin_write().map_err(redb::Error::from)?;
+            {
+                let mut table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
+                edit(&mut table).map_err(redb::Error::from)?;
+            }
+            transaction.commit().map_err(redb::Error::from)?;
+            Ok(())
+        })
     }
+}
+
+impl std::fmt::Debug for Meta {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meta")
+    }
+}
+
+fn open_with_table(open: &Open) -> Result<Database, MetaError> {
+    let database = open()?;
+    let transaction = database.begin_write().map_err(redb::Error::from)?;
+    transaction.open_table(FACTS).map_err(redb::Error::from)?;
+    transaction.commit().map_err(redb::Error::from)?;
+    Ok(database)
 }
 
 fn topology_fact(epoch: Epoch) -> String {

@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 
 use super::Service;
 use crate::cluster::ChangeError;
+use crate::meta::MetaError;
 use crate::net::PeerLink;
 
 impl Service {
@@ -39,6 +40,7 @@ impl Service {
             Ok(view) => view,
             Err(ChangeError::Refused(detail)) => return Err(Invalid::Keyspace { detail }.into()),
             Err(ChangeError::Meta(error)) => {
+                self.stop_unless_full(&error);
                 return Err(Failure::Storage { detail: error.to_string() });
             }
         };
@@ -83,10 +85,18 @@ impl Service {
         match result {
             Ok(view) => view.keyspaces.clone(),
             Err(ChangeError::Meta(error)) => {
+                self.stop_unless_full(&error);
                 tracing::error!(%error, "keyspaces not stored");
                 self.parts.cluster.view().keyspaces.clone()
             }
             Err(ChangeError::Refused(never)) => match never {},
+        }
+    }
+
+    /// A full disk passes. After any other error nobody knows what the metadata's file holds: fail-stop, as for the log.
+    fn stop_unless_full(&self, error: &MetaError) {
+        if !error.is_full() {
+            self.parts.env.exit(&format!("cannot store keyspaces: {error}"));
         }
     }
 

@@ -231,6 +231,21 @@ impl Client {
         context
     }
 
+    /// Whether the key's keyspace may be gone for good: the last get did not find it, and a disk forgot. A definition is
+    /// acknowledged by the one node that took it.
+    pub fn may_be_gone(&self, key: KeyId) -> bool {
+        let state = self.recorder.state();
+        let last =
+            state.history.ops.iter().rev().find(|op| op.client == self.number && op.key == key);
+        let unknown = |op: &Op| {
+            matches!(
+                &op.outcome,
+                Outcome::Failed(Failure::Invalid(wire::Invalid::UnknownKeyspace { .. }))
+            )
+        };
+        !state.history.forgettings.is_empty() && last.is_some_and(unknown)
+    }
+
     /// Writes a fresh value of about this length.
     pub async fn put(
         &mut self,

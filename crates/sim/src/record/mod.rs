@@ -164,12 +164,20 @@ impl Recorder {
     }
 
     /// Notes what a node holds of a key, because it is about to say so.
+    ///
+    /// Where an older part of the record is damaged, it cannot be read although the newest part of it was stored: then
+    /// the node is believed.
     pub fn inspect(&self, node: NodeIndex, key: KeyId) {
-        let Some(Ok(Some(record))) = self.read(node, key) else { return };
         let now = self.exec.now();
-        let mut state = self.state.lock();
-        state.sight(key, &record, now);
-        state.hold(node, key, &record, now);
+        match self.read(node, key) {
+            Some(Ok(Some(record))) => {
+                let mut state = self.state.lock();
+                state.sight(key, &record, now);
+                state.hold(node, key, &record, now);
+            }
+            Some(Err(_)) => self.state.lock().believe(node, key, now),
+            Some(Ok(None)) | None => {}
+        }
     }
 
     fn key_of(&self, keyspace: KeyspaceId, key: &Bytes) -> Option<KeyId> {
@@ -238,6 +246,15 @@ impl State {
             .map(|((_, dot), _)| *dot)
             .collect();
         for dot in held {
+            self.history.hold((key, dot), node, now);
+        }
+    }
+
+    fn believe(&mut self, node: NodeIndex, key: KeyId, now: MonoTime) {
+        let range = (key, Dot { incarnation: Incarnation(0), counter: 0 })..;
+        let known = self.history.cells.range(range).take_while(|((of, _), _)| *of == key);
+        let known: Vec<Dot> = known.map(|((_, dot), _)| *dot).collect();
+        for dot in known {
             self.history.hold((key, dot), node, now);
         }
     }

@@ -263,10 +263,8 @@ impl Member {
 }
 
 fn open_meta(disk: &SimDisk) -> Result<Meta, MetaError> {
-    let backend = disk
-        .backend("meta.redb")
-        .map_err(|error| redb::Error::from(redb::StorageError::from(error)))?;
-    Meta::open_on(backend)
+    let disk = disk.clone();
+    Meta::open_on(move || disk.backend("meta.redb"))
 }
 
 /// Whether a start failed because of what stands on the disk, not because the disk fails just now.

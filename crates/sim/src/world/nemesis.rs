@@ -31,6 +31,7 @@ impl World {
         for number in 0..self.nodes.len() {
             let Some(member) = self.nodes.get(number) else { return };
             member.disk.set_faults(DiskFaults::default());
+            member.disk.halt_after(u64::MAX);
             self.exec.set_paused(member.process, false);
             self.exec.set_slowness(member.process, 1);
             self.exec.set_stall(member.process, Duration::ZERO);

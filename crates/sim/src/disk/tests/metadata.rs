@@ -1,7 +1,10 @@
 //! redb on the simulated disk: a committed transaction survives every crash.
 
 use atoll_storage::Disk;
-use atolldb::meta::Meta;
+use std::collections::BTreeMap;
+
+use atoll_protocol::ids::Incarnation;
+use atolldb::meta::{LastStop, Meta};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 use super::MIB;
@@ -87,8 +90,26 @@ fn a_database_is_open_once_and_dead_after_a_crash() {
 #[test]
 fn node_metadata_opens_on_it() {
     let disk = SimDisk::new(Prng::stream(5, "disk"), 64 * MIB);
-    let meta = Meta::open_on(disk.backend("meta.redb").unwrap()).unwrap();
+    let meta = open_meta(&disk);
     assert!(meta.topology().unwrap().is_none());
     drop(meta);
-    Meta::open_on(disk.backend("meta.redb").unwrap()).unwrap();
+    open_meta(&disk);
+}
+
+fn open_meta(disk: &SimDisk) -> Meta {
+    let disk = disk.clone();
+    Meta::open_on(move || disk.backend("meta.redb")).unwrap()
+}
+
+#[test]
+fn metadata_works_again_once_a_full_disk_has_room() {
+    let disk = SimDisk::new(Prng::stream(1, "disk"), 1 << 24);
+    let meta = open_meta(&disk);
+    meta.begin_life(Incarnation(1)).unwrap();
+    disk.set_faults(DiskFaults { full: true, ..DiskFaults::default() });
+    let refused = meta.end_life(Incarnation(1), &BTreeMap::new()).unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    disk.set_faults(DiskFaults::default());
+    meta.end_life(Incarnation(1), &BTreeMap::new()).unwrap();
+    assert_eq!(meta.begin_life(Incarnation(2)).unwrap().last_stop, LastStop::Clean);
 }
