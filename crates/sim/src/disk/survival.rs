@@ -58,9 +58,9 @@ impl Survival {
     pub(crate) fn by_chance(unsynced: &Unsynced, per_mille: u32, prng: &mut Prng) -> Self {
         let kept = (0..unsynced.len()).map(|_| prng.per_mille(per_mille)).collect();
         let mut cuts = BTreeMap::new();
-        for (file, (low, high)) in &unsynced.lengths {
+        for (file, lengths) in &unsynced.lengths {
             if prng.per_mille(CUT_PER_MILLE) {
-                cuts.insert(*file, prng.between(*low, *high));
+                cuts.insert(*file, prng.between(lengths.low, lengths.high));
             }
         }
         Self { kept, cuts }

@@ -48,8 +48,16 @@ pub(crate) struct Unsynced {
     words: Vec<String>,
     /// Pairs of items of which the second survives only with the first.
     dependencies: Vec<(usize, usize)>,
-    /// Lengths between which a file may end, if it is not kept.
-    pub(super) lengths: BTreeMap<FileNumber, (u64, u64)>,
+    /// Lengths between which a file may end.
+    pub(super) lengths: BTreeMap<FileNumber, Lengths>,
+}
+
+/// The lengths that a crash may choose from, and the file's name for people.
+#[derive(Clone, Debug)]
+pub(super) struct Lengths {
+    pub(super) low: u64,
+    pub(super) high: u64,
+    name: String,
 }
 
 impl Volume {
@@ -78,7 +86,7 @@ impl Volume {
     }
 
     /// The volume after its process died: no file is open any more.
-    pub(super) fn without_orphans(&self) -> Self {
+    pub(crate) fn without_orphans(&self) -> Self {
         let mut volume = self.clone();
         volume.collect(|_| false);
         volume
@@ -101,7 +109,7 @@ impl Volume {
                 unsynced.items.push(Item::Length(file));
                 unsynced.words.push(format!("length {} of {name}", inode.len()));
                 let (low, high) = (synced.min(inode.len()), synced.max(inode.len()));
-                unsynced.lengths.insert(file, (low, high));
+                unsynced.lengths.insert(file, Lengths { low, high, name: name.to_owned() });
             }
         }
         let offset = unsynced.items.len();
@@ -139,11 +147,6 @@ impl Volume {
             }
         }
         hash.digest128()
-    }
-
-    /// Number of files.
-    pub(crate) fn file_count(&self) -> usize {
-        self.names.cached().len()
     }
 
     fn surviving_files(
@@ -190,6 +193,11 @@ impl Unsynced {
         self.dependencies.iter().all(|(first, second)| keeps(*first) || !keeps(*second))
     }
 
+    /// Whether some file may end between two lengths.
+    pub(crate) fn has_lengths(&self) -> bool {
+        !self.lengths.is_empty()
+    }
+
     /// Pairs of items of which the second survives only with the first; the second ones ascend.
     pub(super) fn dependencies(&self) -> &[(usize, usize)] {
         &self.dependencies
@@ -198,7 +206,8 @@ impl Unsynced {
     /// The surviving items in words.
     pub(crate) fn words(&self, survival: &Survival) -> Vec<String> {
         let kept = self.words.iter().enumerate().filter(|(index, _)| survival.keeps(*index));
-        let cuts = survival.cuts().map(|(file, len)| format!("file {file} cut at {len}"));
+        let cuts = survival.cuts().filter_map(|(file, len)| Some((self.lengths.get(&file)?, len)));
+        let cuts = cuts.map(|(lengths, len)| format!("{} up to byte {len} only", lengths.name));
         kept.map(|(_, words)| words.clone()).chain(cuts).collect()
     }
 
