@@ -34,7 +34,7 @@ use crate::connection::{Connection, Established, LaneOptions};
 use crate::emulator::canonical;
 use crate::handshake::{self, Failure};
 use crate::lanes::open_lane;
-use crate::runtime::Spawner;
+use crate::runtime::{Spawner, SpawnerRuntime, timeout};
 
 /// Longest time from an accepted first packet to an admitted connection: 10 round trips of 300 ms, and 2 s for a busy
 /// machine.
@@ -102,6 +102,7 @@ pub(crate) struct Listener {
     pub(crate) cluster: Name,
     pub(crate) options: LaneOptions,
     pub(crate) spawner: Spawner,
+    pub(crate) runtime: Arc<SpawnerRuntime>,
 }
 
 /// What to do with a first packet.
@@ -167,9 +168,9 @@ pub(crate) async fn accept_incoming(
 async fn handshake(incoming: Incoming, listener: &Listener) -> Result<Connection, AcceptError> {
     let remote = canonical(incoming.remote_address());
     let established = establish(incoming, remote, &listener.cluster);
-    match tokio::time::timeout(HANDSHAKE_DEADLINE, established).await {
-        Ok(parts) => Ok(Connection::start(parts?, listener.options, &listener.spawner)),
-        Err(_) => Err(AcceptError::Deadline { remote }),
+    match timeout(&*listener.runtime, HANDSHAKE_DEADLINE, established).await {
+        Some(parts) => Ok(Connection::start(parts?, listener.options, &listener.spawner)),
+        None => Err(AcceptError::Deadline { remote }),
     }
 }
 

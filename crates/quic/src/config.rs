@@ -19,6 +19,7 @@ use crate::credentials::Credentials;
 use crate::emulator::LinkEmulator;
 use crate::emulator::socket::EmulatedSocket;
 use crate::runtime::{Spawner, SpawnerRuntime};
+use crate::surroundings::{Sources, Surroundings};
 use crate::tls::{self, TlsError};
 use crate::transport::{Profile, transport_config};
 use crate::udp;
@@ -41,7 +42,8 @@ const INCOMING_BYTES_TOTAL: u64 = 8 * 1_024 * 1_024;
 /// What an endpoint is made of.
 #[derive(Clone)]
 pub struct EndpointConfig {
-    /// Where to listen; `None` for an endpoint that only dials, from any port.
+    /// Where to listen; `None` for an endpoint that only dials, from any port. With surroundings the socket is bound
+    /// already, and this only says whether to listen.
     pub listen: Option<SocketAddr>,
     /// Who we are and whom we trust.
     pub credentials: Credentials,
@@ -57,6 +59,8 @@ pub struct EndpointConfig {
     pub emulator: Option<Arc<LinkEmulator>>,
     /// Starts the endpoint's tasks.
     pub spawner: Spawner,
+    /// Where the endpoint runs, if not on this machine's clock and network: in a simulator.
+    pub surroundings: Option<Surroundings>,
 }
 
 /// Why an endpoint cannot be bound.
@@ -112,6 +116,7 @@ impl EndpointConfig {
             outbox_frames: OUTBOX_FRAMES,
             emulator: None,
             spawner,
+            surroundings: None,
         }
     }
 }
@@ -120,17 +125,17 @@ pub(crate) fn open_socket(
     config: &EndpointConfig,
     runtime: &Arc<SpawnerRuntime>,
 ) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    let socket = match config.listen {
-        Some(addr) => udp::bind_udp(addr)?,
-        None => udp::bind_any()?,
+    let plain = match (&config.surroundings, config.listen) {
+        (Some(given), _) => Arc::clone(&given.socket),
+        (None, Some(addr)) => runtime.wrap_udp_socket(udp::bind_udp(addr)?)?,
+        (None, None) => runtime.wrap_udp_socket(udp::bind_any()?)?,
     };
-    let plain = runtime.wrap_udp_socket(socket)?;
     let segments = plain.max_transmit_segments();
     tracing::debug!(segments, "UDP segmentation offload (1 = off: a packet costs twice as much)");
     let Some(emulator) = &config.emulator else {
         return Ok(plain);
     };
-    let (emulated, sender) = EmulatedSocket::new(plain, Arc::clone(emulator));
+    let (emulated, sender) = EmulatedSocket::new(plain, Arc::clone(runtime), Arc::clone(emulator));
     (config.spawner)("quic.emulator", Box::pin(sender));
     Ok(Arc::new(emulated))
 }
@@ -139,9 +144,9 @@ pub(crate) fn server_config(
     credentials: &Credentials,
     alpns: &[Alpn],
     profile: Profile,
+    sources: &Sources,
 ) -> Result<quinn::ServerConfig, TlsError> {
-    let crypto = Arc::new(tls::server_config(credentials, alpns)?);
-    let mut config = quinn::ServerConfig::with_crypto(crypto);
+    let mut config = sources.server_config(tls::server_config(credentials, alpns, sources)?);
     config
         .transport_config(transport_config(profile))
         .migration(false)
@@ -151,10 +156,13 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
-pub(crate) fn dialers(credentials: &Credentials, profile: Profile) -> Result<Dialers, TlsError> {
+pub(crate) fn dialers(
+    credentials: &Credentials,
+    profile: Profile,
+    sources: &Sources,
+) -> Result<Dialers, TlsError> {
     let dialer = |alpn| {
-        let crypto = Arc::new(tls::client_config(credentials, alpn)?);
-        let mut config = quinn::ClientConfig::new(crypto);
+        let mut config = sources.client_config(tls::client_config(credentials, alpn, sources)?);
         config.transport_config(transport_config(profile));
         Ok((alpn, config))
     };

@@ -27,6 +27,7 @@ use crate::emulator::canonical;
 use crate::handshake::{self, Failure};
 use crate::lanes::LANE_VERSION;
 use crate::lanes::reader::read_preamble;
+use crate::runtime::{SpawnerRuntime, timeout};
 use crate::tls::SERVER_NAME;
 
 /// Longest time from the first packet to an admitted connection: 1 s above QUIC's idle time-out, which ends the wait
@@ -126,21 +127,28 @@ impl ExpectedPeer {
     }
 }
 
-/// Dials `addr` over `endpoint` and establishes a connection to `expected`.
+/// How to dial.
+pub(crate) struct Dialer<'a> {
+    pub(crate) endpoint: &'a quinn::Endpoint,
+    pub(crate) config: quinn::ClientConfig,
+    pub(crate) runtime: &'a SpawnerRuntime,
+}
+
+/// Dials `addr` and establishes a connection to `expected`.
 pub(crate) async fn dial(
-    endpoint: &quinn::Endpoint,
-    config: quinn::ClientConfig,
+    dialer: Dialer<'_>,
     addr: SocketAddr,
     alpn: Alpn,
     expected: &ExpectedPeer,
 ) -> Result<Established, ConnectError> {
-    let connecting = endpoint
-        .connect_with(config, addr, SERVER_NAME)
+    let connecting = dialer
+        .endpoint
+        .connect_with(dialer.config, addr, SERVER_NAME)
         .map_err(|problem| ConnectError::Local { addr, reason: problem.to_string() })?;
     let establish = establish(connecting, addr, alpn, expected);
-    match tokio::time::timeout(CONNECT_DEADLINE, establish).await {
-        Ok(established) => established,
-        Err(_) => Err(ConnectError::Unreachable { addr, waited: CONNECT_DEADLINE }),
+    match timeout(dialer.runtime, CONNECT_DEADLINE, establish).await {
+        Some(established) => established,
+        None => Err(ConnectError::Unreachable { addr, waited: CONNECT_DEADLINE }),
     }
 }
 

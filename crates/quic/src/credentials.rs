@@ -13,6 +13,9 @@
 //! - Key bytes are neither logged nor printed; `Debug` shows the identity and the expiry only.
 //! - No file is read beyond [`PEM_BYTES_MAX`].
 //!
+//! The simulator has no files: [`Credentials::from_der`] takes the same three parts from memory and checks the same,
+//! except for the mode.
+//!
 //! Whether our own leaf chains to the CA file is not checked: during a rotation of roots it need not.
 
 use std::fmt;
@@ -26,7 +29,7 @@ use atoll_protocol::identity::Identity;
 use atoll_protocol::time::WallTime;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::time::ASN1Time;
 
@@ -39,6 +42,9 @@ pub(crate) const PEM_BYTES_MAX: u64 = 1_024 * 1_024;
 /// Permission bits that a key file must not have: anything for group and others.
 const KEY_MODE_FORBIDDEN: u32 = 0o077;
 
+/// What errors name instead of a file when there is none.
+const IN_MEMORY: &str = "(in memory)";
+
 /// The three files of an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialPaths {
@@ -48,6 +54,17 @@ pub struct CredentialPaths {
     pub certificate: PathBuf,
     /// PEM file with the own private key, mode 0600.
     pub key: PathBuf,
+}
+
+/// The three parts of an identity that is not in files.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CredentialParts {
+    /// The trusted roots, X.509 in DER.
+    pub roots: Vec<Vec<u8>>,
+    /// The own certificate, X.509 in DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// The own private key, PKCS #8 in DER.
+    pub key: Vec<u8>,
 }
 
 /// Loaded credentials. Cheap to clone.
@@ -146,12 +163,25 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError`] names the file, what is wrong with it and the fix.
     pub fn load(paths: &CredentialPaths, now: WallTime) -> Result<Self, CredentialsError> {
-        let roots = load_roots(&paths.ca)?;
-        let chain = load_chain(&paths.certificate)?;
+        let roots = load_certificates(CredentialFile::Ca, &paths.ca)?;
+        let roots = trust(&paths.ca, roots)?;
+        let chain = load_certificates(CredentialFile::Certificate, &paths.certificate)?;
         let (identity, not_after) = check_leaf(&paths.certificate, &chain, now)?;
-        let certified = load_key(&paths.key, chain)?;
-        let (roots, certified) = (Arc::new(roots), Arc::new(certified));
-        Ok(Self { identity, not_after, roots, certified })
+        let certified = pair(&paths.key, chain, load_key(&paths.key)?)?;
+        Ok(Self { identity, not_after, roots: Arc::new(roots), certified: Arc::new(certified) })
+    }
+
+    /// Checks credentials that are not in files; `now` decides about expiry.
+    ///
+    /// # Errors
+    /// [`CredentialsError`], as if they were files called `(in memory)`.
+    pub fn from_der(parts: CredentialParts, now: WallTime) -> Result<Self, CredentialsError> {
+        let nowhere = Path::new(IN_MEMORY);
+        let roots = trust(nowhere, certificates(parts.roots))?;
+        let chain = certificates(parts.chain);
+        let (identity, not_after) = check_leaf(nowhere, &chain, now)?;
+        let certified = pair(nowhere, chain, PrivatePkcs8KeyDer::from(parts.key).into())?;
+        Ok(Self { identity, not_after, roots: Arc::new(roots), certified: Arc::new(certified) })
     }
 
     /// Whom the own certificate names.
@@ -173,17 +203,20 @@ impl Credentials {
     }
 }
 
-fn load_roots(path: &Path) -> Result<RootCertStore, CredentialsError> {
+fn certificates(ders: Vec<Vec<u8>>) -> Vec<CertificateDer<'static>> {
+    ders.into_iter().map(CertificateDer::from).collect()
+}
+
+fn trust(
+    path: &Path,
+    certificates: Vec<CertificateDer<'static>>,
+) -> Result<RootCertStore, CredentialsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in load_certificates(CredentialFile::Ca, path)? {
+    for certificate in certificates {
         let problem = |problem: rustls::Error| content(CredentialFile::Ca, path, &problem);
         roots.add(certificate).map_err(problem)?;
     }
     Ok(roots)
-}
-
-fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
-    load_certificates(CredentialFile::Certificate, path)
 }
 
 fn check_leaf(
@@ -211,10 +244,7 @@ fn check_leaf(
     Ok((identity, not_after))
 }
 
-fn load_key(
-    path: &Path,
-    chain: Vec<CertificateDer<'static>>,
-) -> Result<CertifiedKey, CredentialsError> {
+fn load_key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialsError> {
     let file = open(CredentialFile::Key, path)?;
     let metadata = file.metadata().map_err(|source| read(CredentialFile::Key, path, source))?;
     let mode = metadata.permissions().mode() & 0o7777;
@@ -222,8 +252,15 @@ fn load_key(
         return Err(CredentialsError::KeyMode { path: path.to_path_buf(), mode });
     }
     let pem = read_bounded(CredentialFile::Key, path, file)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|problem| content(CredentialFile::Key, path, &problem))?;
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map_err(|problem| content(CredentialFile::Key, path, &problem))
+}
+
+fn pair(
+    path: &Path,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CredentialsError> {
     CertifiedKey::from_der(chain, key, &crypto::provider())
         .map_err(|problem| content(CredentialFile::Key, path, &problem))
 }
@@ -282,6 +319,12 @@ impl fmt::Display for CredentialFile {
             Self::Certificate => "certificate",
             Self::Key => "key",
         })
+    }
+}
+
+impl fmt::Debug for CredentialParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialParts").finish_non_exhaustive()
     }
 }
 

@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use ::aws_lc_rs::{hkdf, hmac};
+use quinn::crypto::{HandshakeTokenKey, HmacKey};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 /// The provider of every TLS configuration and key in this crate.
@@ -24,12 +26,27 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 }
 
 /// SHA-256 of a certificate in DER: what operators compare over the telephone.
+pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
+    digest(certificate)
+}
+
+/// SHA-256.
 ///
 /// # Panics
 /// Never: the suite whose hash it borrows is one of TLS 1.3.
-pub fn fingerprint(certificate: &[u8]) -> [u8; 32] {
+pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
     let suite = aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
-    let digest = suite.map(|suite| suite.common.hash_provider.hash(certificate));
+    let digest = suite.map(|suite| suite.common.hash_provider.hash(bytes));
     let bytes = digest.and_then(|digest| digest.as_ref().try_into().ok());
     bytes.expect("SHA-256 of a TLS 1.3 suite has 32 bytes")
+}
+
+/// The key behind the tokens of stateless resets.
+pub(crate) fn reset_key(secret: &[u8; 32]) -> Arc<dyn HmacKey> {
+    Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret))
+}
+
+/// The key behind the tokens of Retry packets.
+pub(crate) fn token_key(secret: &[u8; 32]) -> Arc<dyn HandshakeTokenKey> {
+    Arc::new(hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret))
 }

@@ -28,10 +28,11 @@ use crate::close::{CloseCode, clip};
 use crate::config::{
     BindError, Dialers, EndpointConfig, bind_error, dialers, open_socket, server_config,
 };
-use crate::connect::{ConnectError, ExpectedPeer, dial};
+use crate::connect::{ConnectError, Dialer, ExpectedPeer, dial};
 use crate::connection::{Connection, LaneOptions};
 use crate::credentials::Credentials;
 use crate::runtime::{Spawner, SpawnerRuntime};
+use crate::surroundings::Sources;
 use crate::tls::TlsError;
 use crate::transport::{LANES_MAX, Profile};
 
@@ -64,6 +65,8 @@ struct Inner {
     profile: Profile,
     options: LaneOptions,
     spawner: Spawner,
+    runtime: Arc<SpawnerRuntime>,
+    sources: Sources,
     role: EndpointRole,
     dialers: RwLock<Dialers>,
     ready: Mutex<mpsc::Receiver<Result<Connection, AcceptError>>>,
@@ -76,20 +79,24 @@ enum EndpointRole {
 }
 
 impl Endpoint {
-    /// Binds the socket and starts the endpoint's tasks. Must be called inside of a tokio runtime.
+    /// Binds the socket and starts the endpoint's tasks. Must be called inside of a tokio runtime, unless
+    /// `config` has surroundings.
     ///
     /// # Errors
     /// [`BindError`] names the address and the fix.
     pub fn bind(config: EndpointConfig) -> Result<Self, BindError> {
-        let dialers = dialers(&config.credentials, config.profile)?;
+        let (credentials, profile) = (&config.credentials, config.profile);
+        let sources = Sources::of(config.surroundings.as_ref());
+        let dialers = dialers(credentials, profile, &sources)?;
         let server = match config.listen {
-            Some(_) => Some(server_config(&config.credentials, &config.alpns, config.profile)?),
+            Some(_) => Some(server_config(credentials, &config.alpns, profile, &sources)?),
             None => None,
         };
-        let runtime = Arc::new(SpawnerRuntime::new(Arc::clone(&config.spawner)));
+        let base = config.surroundings.as_ref().map(|given| Arc::clone(&given.runtime));
+        let runtime = Arc::new(SpawnerRuntime::new(Arc::clone(&config.spawner), base));
         let quinn = open_socket(&config, &runtime)
             .and_then(|socket| {
-                let settings = quinn::EndpointConfig::default();
+                let (settings, runtime) = (sources.endpoint_config(), runtime.clone());
                 quinn::Endpoint::new_with_abstract_socket(settings, server, socket, runtime)
             })
             .map_err(|source| bind_error(config.listen, source))?;
@@ -101,7 +108,9 @@ impl Endpoint {
         let (sender, ready) = mpsc::channel(READY_MAX);
         if config.listen.is_some() {
             let cluster = identity.cluster.clone();
-            let listener = Listener { cluster, options, spawner: Arc::clone(&config.spawner) };
+            let spawner = Arc::clone(&config.spawner);
+            let runtime = Arc::clone(&runtime);
+            let listener = Listener { cluster, options, spawner, runtime };
             let acceptor = accept_incoming(quinn.clone(), Arc::new(listener), sender);
             (config.spawner)("quic.acceptor", Box::pin(acceptor));
         }
@@ -116,6 +125,8 @@ impl Endpoint {
             profile: config.profile,
             options,
             spawner: config.spawner,
+            runtime,
+            sources,
             dialers: RwLock::new(dialers),
             ready: Mutex::new(ready),
         };
@@ -132,13 +143,15 @@ impl Endpoint {
         alpn: Alpn,
         expected: ExpectedPeer,
     ) -> Result<Connection, ConnectError> {
-        let dialer = self.inner.dialers.read().get(&alpn).cloned();
-        let dialer = dialer.ok_or_else(|| ConnectError::Local {
+        let inner = &*self.inner;
+        let config = inner.dialers.read().get(&alpn).cloned();
+        let config = config.ok_or_else(|| ConnectError::Local {
             addr,
             reason: format!("{alpn} is not configured"),
         })?;
-        let established = dial(&self.inner.quinn, dialer, addr, alpn, &expected).await?;
-        Ok(Connection::start(established, self.inner.options, &self.inner.spawner))
+        let dialer = Dialer { endpoint: &inner.quinn, config, runtime: &inner.runtime };
+        let established = dial(dialer, addr, alpn, &expected).await?;
+        Ok(Connection::start(established, inner.options, &inner.spawner))
     }
 
     /// The next admitted connection, or why one was not admitted; `None` once the endpoint is closed, and at once on an
@@ -162,9 +175,9 @@ impl Endpoint {
                 offered: Box::new(credentials.identity().clone()),
             });
         }
-        let dialers = dialers(credentials, inner.profile)?;
+        let dialers = dialers(credentials, inner.profile, &inner.sources)?;
         if inner.role == EndpointRole::Listens {
-            let server = server_config(credentials, &inner.alpns, inner.profile)?;
+            let server = server_config(credentials, &inner.alpns, inner.profile, &inner.sources)?;
             inner.quinn.set_server_config(Some(server));
         }
         *inner.dialers.write() = dialers;

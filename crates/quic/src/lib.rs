@@ -15,6 +15,7 @@
 //! - Every queue has a bound in frames and in bytes, and reaching it has a name (promise P9).
 //! - Nothing that a peer sends can panic, or allocate beyond a length that was checked first.
 //! - All tasks come from the owner's [`Spawner`] and end by themselves.
+//! - With [`Surroundings`] an endpoint needs no tokio runtime and reads no clock of the machine.
 //!
 //! Modules are in layer order: a module uses only modules listed below itself.
 
@@ -32,11 +33,13 @@ mod emulator;
 mod udp;
 mod transport;
 mod tls;
+mod surroundings;
 mod alpn;
 mod credentials;
 mod certified;
 mod crypto;
 mod runtime;
+mod chance;
 mod close;
 
 #[cfg(test)]
@@ -49,11 +52,14 @@ pub use close::{CloseCode, CloseReason, ClosedBy};
 pub use config::{BindError, EndpointConfig, LANES_CLIENT, LANES_NODE, OUTBOX_FRAMES};
 pub use connect::{CONNECT_DEADLINE, ConnectError, ExpectedPeer};
 pub use connection::{Connection, SendError};
-pub use credentials::{CredentialFile, CredentialPaths, Credentials, CredentialsError};
+pub use credentials::{
+    CredentialFile, CredentialParts, CredentialPaths, Credentials, CredentialsError,
+};
 pub use crypto::fingerprint;
 pub use emulator::{Blocked, LinkCounts, LinkEmulator, LinkRule};
 pub use endpoint::{Endpoint, ReloadError};
 pub use lanes::{INBOX_BYTES_MAX, INBOX_FRAMES_MAX, OUTBOX_BYTES_MAX};
 pub use runtime::{BoxFuture, Spawner};
+pub use surroundings::{Surroundings, WallClock};
 pub use tls::{SERVER_NAME, TlsError};
 pub use transport::{IDLE_TIMEOUT, KEEP_ALIVE, LANES_MAX, Profile};

@@ -27,6 +27,7 @@ use rustls::version::TLS13;
 use crate::alpn::Alpn;
 use crate::credentials::Credentials;
 use crate::crypto;
+use crate::surroundings::Sources;
 
 /// The DNS name in every node certificate, and the server name of every handshake.
 pub const SERVER_NAME: &str = "atoll-node";
@@ -49,12 +50,13 @@ pub enum TlsError {
 pub(crate) fn server_config(
     credentials: &Credentials,
     alpns: &[Alpn],
+    sources: &Sources,
 ) -> Result<QuicServerConfig, TlsError> {
     let provider = crypto::provider();
     let roots = credentials.roots();
     let verifier =
         WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_details(provider, sources.time_provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(credentials.certified())));
@@ -69,12 +71,13 @@ pub(crate) fn server_config(
 pub(crate) fn client_config(
     credentials: &Credentials,
     alpn: Alpn,
+    sources: &Sources,
 ) -> Result<QuicClientConfig, TlsError> {
     let provider = crypto::provider();
     let roots = credentials.roots();
     let verifier =
         WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_details(provider, sources.time_provider())
         .with_protocol_versions(&[&TLS13])?
         .with_webpki_verifier(verifier)
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(credentials.certified())));

@@ -16,9 +16,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use quinn::udp::{EcnCodepoint, Transmit};
-use tokio::time::Instant;
 
 /// Most bytes that wait on one link: 1 Gbit/s × 100 ms = 12.5 MB.
 pub(crate) const LINK_BYTES_MAX: usize = 16 * 1_024 * 1_024;

@@ -14,8 +14,6 @@
 //! - Delay is one way and applies to what this endpoint sends: both sides need a rule for a full round trip.
 //!
 //! The table holds one entry per address that an operator or a test named; nothing that a peer sends makes it grow.
-//!
-//! Source: Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
+
+use crate::chance::Chance;
 
 mod delay;
 pub(crate) mod socket;
@@ -68,7 +68,7 @@ pub struct LinkCounts {
 #[derive(Debug)]
 pub struct LinkEmulator {
     rules: RwLock<BTreeMap<SocketAddr, LinkRule>>,
-    chance: AtomicU64,
+    chance: Chance,
     delayed: AtomicU64,
     lost: AtomicU64,
     blocked: AtomicU64,
@@ -92,7 +92,7 @@ impl LinkEmulator {
     pub fn new(seed: u64) -> Self {
         Self {
             rules: RwLock::default(),
-            chance: AtomicU64::new(seed),
+            chance: Chance::new(seed),
             delayed: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
@@ -146,7 +146,7 @@ impl LinkEmulator {
         if rule.loss_per_mille == 0 {
             return false;
         }
-        let lost = self.draw() % 1_000 < u64::from(rule.loss_per_mille);
+        let lost = self.chance.draw() % 1_000 < u64::from(rule.loss_per_mille);
         if lost {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -163,15 +163,6 @@ impl LinkEmulator {
 
     pub(crate) fn on_overflowed(&self, datagrams: u64) {
         self.overflowed.fetch_add(datagrams, Ordering::Relaxed);
-    }
-
-    /// The next number of SplitMix64: a counter by the golden ratio, mixed.
-    fn draw(&self) -> u64 {
-        const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-        let state = self.chance.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

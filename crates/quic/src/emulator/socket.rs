@@ -4,7 +4,7 @@
 //!
 //! 1. Send: no rule → straight through; blocked → dropped and reported as sent; otherwise losses are cut out of the
 //!    batch and the rest goes through the delay line.
-//! 2. One task sends what is due, and sleeps until the next is (tokio's timer: about 1 ms).
+//! 2. One task sends what is due, and sleeps until the next is (tokio's timer: about 1 ms late).
 //! 3. Receive: datagrams of blocked senders become empty, which quinn skips.
 //!
 //! Invariants
@@ -22,12 +22,12 @@ use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, UdpPoller};
+use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::emulator::delay::{Batch, DelayLine, Next, Pushed};
 use crate::emulator::{Blocked, LinkEmulator, LinkRule};
+use crate::runtime::{SpawnerRuntime, sleep_until};
 
 /// A socket whose datagrams pass by a [`LinkEmulator`].
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub(crate) struct EmulatedSocket {
 #[derive(Debug)]
 struct Shared {
     inner: Arc<dyn AsyncUdpSocket>,
+    runtime: Arc<SpawnerRuntime>,
     emulator: Arc<LinkEmulator>,
     line: Mutex<DelayLine>,
     /// Set while the delay line may hold something; spares the lock on undisturbed links.
@@ -47,13 +48,15 @@ struct Shared {
 }
 
 impl EmulatedSocket {
-    /// Wraps `inner`; the returned future is the task that sends what is due.
+    /// Wraps `inner`, on the clock of `runtime`; the returned future is the task that sends what is due.
     pub(crate) fn new(
         inner: Arc<dyn AsyncUdpSocket>,
+        runtime: Arc<SpawnerRuntime>,
         emulator: Arc<LinkEmulator>,
     ) -> (Self, impl Future<Output = ()> + Send) {
         let shared = Arc::new(Shared {
             inner,
+            runtime,
             emulator,
             line: Mutex::default(),
             waiting: AtomicBool::new(false),
@@ -143,7 +146,7 @@ impl Shared {
         let pushed = {
             let mut line = self.line.lock();
             self.waiting.store(true, Ordering::Release);
-            line.push(Instant::now() + rule.delay, batch)
+            line.push(self.runtime.now() + rule.delay, batch)
         };
         match pushed {
             Pushed::First => {
@@ -179,7 +182,7 @@ impl Shared {
 
     fn next(&self) -> Next {
         let mut line = self.line.lock();
-        let next = line.next(Instant::now());
+        let next = line.next(self.runtime.now());
         if matches!(next, Next::Empty) {
             self.waiting.store(false, Ordering::Release);
         }
@@ -198,7 +201,8 @@ async fn send_when_due(shared: Arc<Shared>) {
             Next::Send(batch) => send(&*shared.inner, poller.as_mut(), &batch).await,
             Next::WaitUntil(due) => {
                 tokio::select! {
-                    () = tokio::time::sleep_until(due) => {}
+                    biased;
+                    () = sleep_until(&*shared.runtime, due) => {}
                     () = shared.wake.notified() => {}
                 }
             }

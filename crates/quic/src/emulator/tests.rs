@@ -1,12 +1,15 @@
 //! The rule table, its chances and the delay line, without a network.
 
 use std::net::SocketAddr;
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::emulator::delay::{Batch, DelayLine, LINK_BATCHES_MAX, LINK_BYTES_MAX, Next, Pushed};
 use crate::emulator::{Blocked, LinkEmulator, LinkRule};
+
+#[expect(clippy::disallowed_methods, reason = "the line only compares moments")]
+fn now() -> Instant {
+    Instant::now()
+}
 
 fn addr(port: u16) -> SocketAddr {
     ([127, 0, 0, 1], port).into()
@@ -33,7 +36,7 @@ fn drain(line: &mut DelayLine, now: Instant) -> Vec<u8> {
 
 #[test]
 fn batches_leave_when_due_in_order_per_link() {
-    let start = Instant::now();
+    let start = now();
     let at = |millis| start + Duration::from_millis(millis);
     let mut line = DelayLine::default();
     assert!(matches!(line.next(start), Next::Empty));
@@ -52,7 +55,7 @@ fn batches_leave_when_due_in_order_per_link() {
 
 #[test]
 fn full_link_drops_the_newcomer_and_no_other_link() {
-    let now = Instant::now();
+    let now = now();
     let mut line = DelayLine::default();
     assert_eq!(line.push(now, batch(1, 1, LINK_BYTES_MAX)), Pushed::First);
     assert_eq!(line.push(now, batch(1, 2, 1)), Pushed::Overflow);

@@ -3,10 +3,14 @@
 use std::fs;
 
 use rcgen::ExtendedKeyUsagePurpose;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use crate::tests::pki::{Authority, LONG_AGO, Leaf, now, write_key};
 use crate::tests::{CLIENT, NODE};
-use crate::{CertifiedError, CredentialFile, CredentialPaths, Credentials, CredentialsError};
+use crate::{
+    CertifiedError, CredentialFile, CredentialParts, CredentialPaths, Credentials, CredentialsError,
+};
 
 fn refusal(paths: &CredentialPaths) -> CredentialsError {
     Credentials::load(paths, now()).unwrap_err()
@@ -20,6 +24,31 @@ fn loads_identity_and_expiry() {
     assert!(credentials.not_after() > now());
     let shown = format!("{credentials:?}");
     assert!(!shown.contains("key"), "{shown}");
+}
+
+#[test]
+fn the_same_parts_from_memory_are_checked_alike() {
+    let authority = Authority::new();
+    let paths = authority.issue("n1", &Leaf::new(NODE));
+    let certificate = |path| CertificateDer::from_pem_file(path).unwrap().to_vec();
+    let parts = CredentialParts {
+        roots: vec![certificate(&paths.ca)],
+        chain: vec![certificate(&paths.certificate)],
+        key: PrivatePkcs8KeyDer::from_pem_file(&paths.key).unwrap().secret_pkcs8_der().to_vec(),
+    };
+    let credentials = Credentials::from_der(parts.clone(), now()).unwrap();
+    assert_eq!(credentials.identity().to_string(), NODE);
+    assert_eq!(format!("{parts:?}"), "CredentialParts { .. }");
+
+    let other = authority.issue("other", &Leaf::new(NODE));
+    let chain = vec![certificate(&other.certificate)];
+    let error = Credentials::from_der(CredentialParts { chain, ..parts.clone() }, now());
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("the key file (in memory) is not usable"), "{text}");
+    let error = Credentials::from_der(CredentialParts { chain: vec![], ..parts.clone() }, now());
+    assert!(matches!(error, Err(CredentialsError::Identity { .. })), "{error:?}");
+    let error = Credentials::from_der(CredentialParts { roots: vec![vec![1]], ..parts }, now());
+    assert!(matches!(error, Err(CredentialsError::Content { .. })), "{error:?}");
 }
 
 #[test]

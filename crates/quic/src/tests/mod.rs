@@ -9,6 +9,7 @@ mod handshake;
 mod links;
 mod pki;
 mod raw;
+mod surroundings;
 mod tables;
 
 use std::future::Future;

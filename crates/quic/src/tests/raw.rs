@@ -8,12 +8,13 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::version::TLS13;
 
+use crate::surroundings::Sources;
 use crate::tls::SERVER_NAME;
 use crate::{Alpn, Credentials, crypto, tls};
 
 /// Dials with the certificate of `credentials` and returns the bare connection.
 pub(super) async fn dial(addr: SocketAddr, credentials: &Credentials) -> quinn::Connection {
-    let config = tls::client_config(credentials, Alpn::Client).unwrap();
+    let config = tls::client_config(credentials, Alpn::Client, &Sources::Machine).unwrap();
     let connection = connect(addr, config).await.unwrap();
     // The server's first lane: it has admitted us.
     connection.accept_uni().await.unwrap();
