@@ -1,4 +1,6 @@
 //! The real network: QUIC with mutual TLS, through `atoll-quic`.
+//!
+//! A node dials its peers as a peer; an application dials nodes as a client. Who listens takes both.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,9 +13,11 @@ use atoll_quic::{AcceptError, Alpn, CloseCode, Connection, Endpoint, ExpectedPee
 use super::{ConnectFailure, Link, LinkClose, PeerAddress, Protocol, SendFailure, Transport};
 use crate::env::BoxFuture;
 
-/// A bound QUIC endpoint as the node's transport.
+/// A bound QUIC endpoint as the transport of a node or of an application.
 pub struct QuicTransport {
     endpoint: Endpoint,
+    /// The protocol that it dials with.
+    dials: Alpn,
 }
 
 /// One QUIC connection.
@@ -22,9 +26,14 @@ struct QuicLink {
 }
 
 impl QuicTransport {
-    /// Serves on `endpoint`.
+    /// A node's: serves on `endpoint` and dials peers.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+        Self { endpoint, dials: Alpn::Peer }
+    }
+
+    /// An application's: dials nodes as a client.
+    pub fn client(endpoint: Endpoint) -> Self {
+        Self { endpoint, dials: Alpn::Client }
     }
 
     async fn dial(&self, to: PeerAddress) -> Result<Arc<dyn Link>, ConnectFailure> {
@@ -36,7 +45,7 @@ impl QuicTransport {
         let address = resolve(&to.address).await.map_err(failure)?;
         let connection = self
             .endpoint
-            .connect(address, Alpn::Peer, expected)
+            .connect(address, self.dials, expected)
             .await
             .map_err(|error| failure(error.to_string()))?;
         Ok(Arc::new(QuicLink { connection }))
@@ -60,8 +69,11 @@ impl QuicTransport {
     }
 }
 
-/// The first address that a `host:port` resolves to.
+/// The first address that a `host:port` resolves to. An IP address needs no resolver, and no tokio runtime.
 async fn resolve(address: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = address.parse() {
+        return Ok(address);
+    }
     let mut addresses = tokio::net::lookup_host(address)
         .await
         .map_err(|error| format!("cannot resolve {address}: {error}"))?;
