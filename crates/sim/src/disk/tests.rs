@@ -2,6 +2,8 @@
 
 mod crashes;
 
+mod engine;
+
 mod faults;
 
 mod metadata;
