@@ -11,12 +11,13 @@
 //! quinn's generator, connection ids        the system            seed
 //! keys of stateless resets, retry tokens   the system            seed
 //! TLS: key exchange, hello randoms         the system            the system
+//! BBR: the phase in which it probes        the system            the system
 //! ```
 //!
 //! Invariants
 //! - With surroundings no tokio runtime is needed, and none is used if there happens to be one.
-//! - What the last row draws changes no length and no decision: TLS messages keep their sizes as long as certificates
-//!   are of one size and signed with Ed25519.
+//! - What TLS draws changes no length and no decision, as long as certificates are of one size and signed with Ed25519.
+//!   What BBR draws does: whoever needs repeatable runs uses `Profile::Lan`.
 //! - Equal seeds give equal keys: for tests only. A seed that somebody can guess lets them reset connections.
 
 use std::fmt;

@@ -29,7 +29,7 @@ use quinn::{AsyncUdpSocket, UdpPoller};
 
 use crate::prng::Prng;
 
-/// Bytes that wait in the receive buffer of a socket: what Linux gives by default (`net.core.rmem_default`).
+/// Bytes that wait in the receive buffer of a socket: what Linux grants unless told otherwise (`net.core.rmem_max`).
 const BUFFER_BYTES_MAX: usize = 212_992;
 
 /// How often a socket with datagrams claims to have none, of 1 000 polls.

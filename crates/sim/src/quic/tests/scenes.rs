@@ -25,7 +25,7 @@ async fn converse(env: Env, link: Arc<dyn Link>) {
     for number in 0..FRAMES {
         link.send(frame(number), number % HINTS).unwrap();
         if number % 16 == 0 {
-            env.sleep(Duration::from_millis(3)).await;
+            env.sleep_until(env.mono().after(Duration::from_millis(3))).await;
         }
     }
     for _ in 0..FRAMES {
