@@ -122,12 +122,15 @@ struct ShrinkArgs {
 
 #[derive(Debug, Args)]
 struct EnumerateArgs {
-    /// Images at most
-    #[arg(long, value_name = "N")]
-    images: Option<u64>,
-    /// The seed of the workload
+    /// Stop after the workload that reaches so many images
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    images: u64,
+    /// The seed of what is sampled
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Number of the first workload
+    #[arg(long, value_name = "W", default_value_t = 0)]
+    first_workload: u64,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use atoll_sim::batch::{Job, Outcome, Process, Worker, carry_out, describe_outcome, invariants};
+use atoll_sim::enumerate;
 use atoll_sim::plan::{FailureFile, Plan, Tier};
 use atoll_sim::run::Trace;
 use atoll_sim::shrink::{Progress, shrink as shrink_plan};
@@ -71,11 +72,11 @@ pub(crate) fn shrink(arguments: &ShrinkArgs, mutant: Option<&str>) -> Result<Ver
     Ok(Verdict::Kept)
 }
 
-/// Crash images of a disk: the one place that calls the enumerator.
+/// Crash images of the storage engine.
 pub(crate) fn enumerate(arguments: &EnumerateArgs) -> Result<Verdict, Error> {
-    let EnumerateArgs { images, seed } = arguments;
-    let images = images.map_or("all".to_owned(), |count| count.to_string());
-    Err(Error::Internal(format!(
-        "this build cannot enumerate crash images (seed {seed}, {images})"
-    )))
+    let EnumerateArgs { images, seed, first_workload } = *arguments;
+    let options = enumerate::Options { images, seed, first_workload };
+    let summary = enumerate::enumerate(&options);
+    say(&format!("{summary}\n"));
+    Ok(if summary.violations_found == 0 { Verdict::Kept } else { Verdict::Violated })
 }

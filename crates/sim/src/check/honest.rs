@@ -6,6 +6,9 @@
 //! 3. A put that timed out is `Unknown`, never "deadline"; a get is never `Unknown`; the numbers in a failure are a
 //!    shortfall; an internal error is always a defect. (That a refused write is not applied is in `genuine.rs`.)
 
+use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::version::Dot;
 use atoll_protocol::wire::Failure;
 
 use super::levels::{Count, fewest, satisfies};
@@ -40,10 +43,9 @@ fn wrong_count(view: &KeyView<'_>, op: &Op, count: u16) -> Option<String> {
 /// Compares an acknowledgement with the owners that were seen to hold the write before it was given.
 fn wrong_holders(view: &KeyView<'_>, write: &AckedWrite<'_>) -> Option<String> {
     let dot = view.dot_of(write.id)?;
-    let since = view.history.held_since.get(&(view.id, dot));
     let mut holders: Count = vec![0; view.key.counts.len()];
     for (node, dc) in &view.key.owners {
-        let held = since.and_then(|nodes| nodes.get(node)).is_some_and(|at| *at <= write.end);
+        let held = holds(view, write, dot, *node);
         if let Some(here) = holders.get_mut(usize::from(dc.0)).filter(|_| held) {
             *here += 1;
         }
@@ -56,6 +58,23 @@ fn wrong_holders(view: &KeyView<'_>, write: &AckedWrite<'_>) -> Option<String> {
     (!is_enough).then(|| {
         format!("durable copies of {dot} by datacenter: {holders:?}; {} needs more", write.op.level)
     })
+}
+
+/// Whether a node was seen to hold the write by the time of its acknowledgement; in an `lww` keyspace also by what beat
+/// it: two puts in one batch leave only the winner on disk.
+fn holds(view: &KeyView<'_>, write: &AckedWrite<'_>, dot: Dot, node: NodeIndex) -> bool {
+    let held = |dot: Dot| {
+        let since = view.history.held_since.get(&(view.id, dot));
+        since.and_then(|nodes| nodes.get(&node)).is_some_and(|at| *at <= write.end)
+    };
+    let own = (write.context.timestamp(), dot);
+    let mut winners = view
+        .history
+        .cells
+        .iter()
+        .filter(|((key, other), cell)| *key == view.id && (cell.timestamp, *other) > own)
+        .map(|((_, other), _)| *other);
+    held(dot) || (view.key.conflict == Conflict::Lww && winners.any(held))
 }
 
 pub(super) fn dishonest_failures(view: &KeyView<'_>) -> Vec<Violation> {

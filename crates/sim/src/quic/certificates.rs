@@ -119,7 +119,7 @@ fn params_of(
     cluster: &Name,
 ) -> Result<CertificateParams, AuthorityError> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
-    let drawn = Prng::stream(seed, &format!("certificate/{subject}/serial")).next();
+    let drawn = Prng::stream(seed, &format!("certificate/{subject}/serial")).bits();
     let [_, rest @ ..] = drawn.to_be_bytes();
     params.serial_number = Some(SerialNumber::from([[SERIAL_FIRST].as_slice(), &rest].concat()));
     params.not_before = date_time_ymd(YEARS.0, 1, 1);

@@ -205,7 +205,7 @@ fn read_all(world: &mut World, keys: &[KeyId]) -> bool {
         "reader",
         Box::pin(async move {
             for key in keys {
-                while client.get(key, Level::All).await.is_none() {
+                while client.get(key, Level::All).await.is_none() && !client.may_be_gone(key) {
                     env.sleep(Duration::from_millis(500)).await;
                 }
             }
@@ -222,7 +222,7 @@ fn check_rest(world: &World, resting: &[BTreeMap<&'static str, usize>]) {
         for (name, count) in now {
             let usual = before.get(name).copied().unwrap_or(0);
             // Links to clients come and go; a link to a peer may be doubled for a while after both have dialled.
-            let slack = if name.contains("link") { 64 } else { 0 };
+            let slack = if name.contains("link") || name.starts_with("quic.") { 200 } else { 0 };
             if count > usual + slack {
                 world.recorder.find(
                     "I13/P9 boundedness",

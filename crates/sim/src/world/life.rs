@@ -10,7 +10,7 @@ use atoll_storage::{Durability as StorageDurability, Options};
 use atolldb::config::Durability;
 use atolldb::env::Env;
 use atolldb::meta::{Meta, MetaError};
-use atolldb::net::{Faults, Transport};
+use atolldb::net::Faults;
 use atolldb::node::{Claim, Data, Node, Parts, Places, StartError};
 use atolldb::service::ProcessFacts;
 
@@ -18,7 +18,7 @@ use super::{Command, Member, World, shape};
 use crate::disk::{Loss, SimDisk};
 use crate::exec::{Death, Owner};
 use crate::history::Forgetting;
-use crate::plan::{Knobs, Tier};
+use crate::plan::Knobs;
 use crate::prng::Prng;
 use crate::record::TapTransport;
 
@@ -72,6 +72,7 @@ impl World {
         let life = member.life.take();
         member.is_stopping = false;
         self.recorder.set_engine(member.own.0, None);
+        self.carrier.forget(member.process);
         self.exec.kill(member.process);
         self.net.forget(member.process);
         if let Err(reason) = self.exec.bury(life) {
@@ -170,10 +171,7 @@ impl World {
         };
         let places = Places { root: Arc::new(disk.clone()), storage: Arc::new(disk.clone()) };
         let data = Data::open(places, options(&self.plan.knobs), || open_meta(&disk), claim)?;
-        let transport: Arc<dyn Transport> = match self.plan.tier {
-            Tier::Messages => Arc::new(self.net.listen(owner, identity)),
-            Tier::Quic => todo!(),
-        };
+        let transport = self.carrier.listen(&self.net, (owner, env), identity);
         let life = data.begin_life(env)?;
         let own = member.own;
         self.recorder.set_engine(own.0, Some(data.engine.clone()));

@@ -18,18 +18,17 @@
 
 mod life;
 mod nemesis;
+mod tiers;
 mod shape;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_protocol::identity::Identity;
 use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::topology::Topology;
-use atolldb::env::{BoxFuture, Env};
-use atolldb::net::{Link, Protocol};
+use atolldb::env::Env;
 use atolldb::node::Node;
 use parking_lot::Mutex;
 
@@ -42,6 +41,7 @@ use crate::prng::Prng;
 use crate::record::Recorder;
 
 use shape::client_identity;
+use tiers::Carrier;
 
 /// Machines of clients, at most.
 const CLIENTS_MAX: usize = 64;
@@ -70,25 +70,12 @@ pub struct World {
     /// The topology.
     pub topology: Arc<Topology>,
     plan: Plan,
+    carrier: Carrier,
     nodes: Vec<Member>,
     commands: Arc<Mutex<VecDeque<Command>>>,
     /// Faults that took effect, by kind.
     injected: BTreeMap<String, u64>,
     is_healing: bool,
-}
-
-/// Connects a client on the first tier.
-struct MessageDial {
-    net: Net,
-    owner: Owner,
-    identity: Identity,
-}
-
-impl Dial for MessageDial {
-    fn dial(&self, to: ProcessId) -> BoxFuture<'static, Option<Arc<dyn Link>>> {
-        let link = self.net.dial((self.owner, self.identity.clone()), to, Protocol::Client);
-        Box::pin(async move { Some(link.await) })
-    }
 }
 
 /// A node of the world.
@@ -142,6 +129,7 @@ impl World {
         });
         Ok(Self {
             nodes: nodes.collect(),
+            carrier: Carrier::new(plan.tier, plan.seed, &net, &topology)?,
             recorder: Recorder::new(exec.clone()),
             net,
             exec,
@@ -156,11 +144,6 @@ impl World {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    /// Whether the network carries frames or datagrams.
-    pub fn tier(&self) -> Tier {
-        self.plan.tier
     }
 
     /// Lets the world run until `end`, or until `is_done` says so; false if it came to the end.
@@ -185,13 +168,21 @@ impl World {
     /// Whether every node runs and is connected to every other one.
     pub fn is_connected(&self) -> bool {
         let others = self.nodes.len() - 1;
-        self.all_up() && self.nodes.iter().all(|member| self.net.peers_of(member.process) == others)
+        self.all_up() && self.nodes.iter().all(|member| self.peers_of(member) >= others)
+    }
+
+    /// Peers that a node is connected to; on the second tier only its links can be counted.
+    fn peers_of(&self, member: &Member) -> usize {
+        match self.plan.tier {
+            Tier::Messages => self.net.peers_of(member.process),
+            Tier::Quic => self.exec.tasks_of(member.process).get("peer-link").copied().unwrap_or(0),
+        }
     }
 
     /// The nodes that are down, in words.
     pub fn describe_down(&self) -> String {
         let down = self.nodes.iter().enumerate().map(|(number, member)| {
-            let peers = self.net.peers_of(member.process);
+            let peers = self.peers_of(member);
             let state = if member.is_up() { "up" } else { "down" };
             format!("node {number} {state}, {peers} peers, {} failed starts", member.failed_starts)
         });
@@ -209,9 +200,9 @@ impl World {
     }
 
     /// What a client of this life connects with.
-    pub fn dialler(&self, owner: Owner, _env: &Env) -> Option<Arc<dyn Dial>> {
+    pub fn dialler(&self, owner: Owner, env: &Env) -> Option<Arc<dyn Dial>> {
         let identity = client_identity(&self.topology)?;
-        Some(Arc::new(MessageDial { net: self.net.clone(), owner, identity }))
+        self.carrier.dialler((&self.net, &self.topology), (owner, env), identity)
     }
 
     /// Ends every process; their remains are dropped.

@@ -125,7 +125,7 @@ impl Lab {
             net: self.net.clone(),
             address: ([10, 0, 0, number], 7_400).into(),
             credentials: self.authority.credentials(&identity).unwrap(),
-            seed: Prng::stream(self.seed, &format!("life/{}", process.0)).next(),
+            seed: Prng::stream(self.seed, &format!("life/{}", process.0)).bits(),
         };
         let transport = match identity.is_node() {
             true => node_transport(&place),
