@@ -31,6 +31,9 @@ const SETTLE: Duration = Duration::from_secs(8);
 /// Patience of the reads of the liveness phase.
 const READ_DEADLINE: Duration = Duration::from_secs(2);
 
+/// Attempts to ask a node for its keyspaces beyond the first.
+const VIEW_ATTEMPTS: usize = 5;
+
 /// Name of the keyspace with `lww`.
 const LWW: &str = "lww";
 
@@ -243,7 +246,12 @@ fn check_keyspaces(world: &mut World) {
         "reader",
         Box::pin(async move {
             for node in 0..count {
-                let view = client.cluster(node).await;
+                let mut view = client.cluster(node).await;
+                for _ in 0..VIEW_ATTEMPTS {
+                    if view.is_none() {
+                        view = client.cluster(node).await;
+                    }
+                }
                 told.lock().push(view);
             }
         }),
