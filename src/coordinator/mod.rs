@@ -32,6 +32,8 @@ use atoll_protocol::quorum::{Level, QuorumSpec, Shortfall};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{Failure, Invalid};
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::cluster::{Cluster, View};
 use crate::env::Env;
 use crate::net::Peers;
@@ -93,12 +95,14 @@ impl Coordinator {
     /// A coordinator without operations.
     pub fn new(surroundings: Surroundings) -> Self {
         let Surroundings { env, cluster, peers, replica } = surroundings;
+        let is_reused = seeded_bug(Mutant::OperationIdsRestart);
+        let first_id = if is_reused { 1 } else { env.random_u64() };
         let parts = Parts {
             env,
             cluster,
             peers,
             replica,
-            operations: Operations::default(),
+            operations: Operations::new(first_id),
             counters: CoordinatorCounters::default(),
         };
         Self { parts: Arc::new(parts) }

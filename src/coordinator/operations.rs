@@ -2,6 +2,8 @@
 //!
 //! A put registers before it sends and unregisters when its machine is closed; an acknowledgement of an operation
 //! that is gone is dropped.
+//!
+//! Invariant: no two operations of a node have the same id, in whatever life.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,7 +24,7 @@ pub const OPERATIONS_MAX: usize = 20_000;
 const NEWS_MAX: usize = 64;
 
 /// The operations of one coordinator.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Operations {
     next: AtomicU64,
     running: AtomicUsize,
@@ -44,6 +46,15 @@ pub(super) struct Registered<'a> {
 }
 
 impl Operations {
+    /// No operations; ids go on from `first`.
+    ///
+    /// `first` must be random: an acknowledgement that was meant for this node's last life may still come, and must not
+    /// find an operation of this one.
+    pub fn new(first: u64) -> Self {
+        let next = AtomicU64::new(first);
+        Self { next, running: AtomicUsize::default(), puts: Mutex::default() }
+    }
+
     /// Takes a place for one more operation.
     ///
     /// # Errors
@@ -83,7 +94,7 @@ impl Operations {
     }
 
     pub(super) fn register(&self) -> Registered<'_> {
-        let id = OperationId(self.next.fetch_add(1, Ordering::Relaxed) + 1);
+        let id = OperationId(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, news) = mpsc::channel(NEWS_MAX);
         self.puts.lock().insert(id, sender);
         Registered { id, news, operations: self }

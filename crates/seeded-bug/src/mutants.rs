@@ -198,6 +198,12 @@ mutants! {
     RequestIdReused = "request-id-reused", "H7 commonware#4260", "P3", Cluster,
         "a late reply answers another call: a get returns another key's record";
 
+    /// A coordinator's operation ids begin at the same number in every life (`src/coordinator`).
+    ///
+    /// Circumstance: an acknowledgement for the last life arrives in this one. The simulator found it in Atoll itself.
+    OperationIdsRestart = "operation-ids-restart", "Atoll 2026-11", "P1", Cluster,
+        "an acknowledgement that was meant for a coordinator's last life counts for this one's operation";
+
     /// A group is made visible and acknowledged without an fsync (`storage/engine/commit`).
     ///
     /// Circumstance: a crash that loses what was not synced.
