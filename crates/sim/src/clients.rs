@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::limits::SIBLINGS_MAX;
 use atoll_protocol::quorum::Level;
 use atoll_protocol::version::Context;
 use atoll_protocol::wire::{
@@ -276,6 +277,7 @@ impl Client {
     ) {
         let Some((name, bytes, token)) = self.names(key) else { return };
         let node = self.choose_node().await;
+        let is_blind = context.is_none();
         let context = context.map(|context| context.encode());
         let request =
             Request::Put(PutRequest { keyspace: name, key: bytes, level, context, body, ttl });
@@ -283,6 +285,7 @@ impl Client {
         let outcome = match self.ask(node, &request, value).await {
             None => Outcome::NoAnswer,
             Some((Reply::Put(acknowledged), _)) => {
+                self.check_siblings(is_blind, &acknowledged);
                 match Context::decode(&acknowledged.context, token) {
                     Ok(context) => {
                         self.seen.insert(key, context.clone());
@@ -297,8 +300,8 @@ impl Client {
         self.recorder.complete(op, outcome);
     }
 
-    /// Creates a keyspace; whether it stands.
-    pub async fn create_keyspace(&mut self, name: Name, conflict: Conflict) -> bool {
+    /// Creates a keyspace; the node that acknowledged it.
+    pub async fn create_keyspace(&mut self, name: Name, conflict: Conflict) -> Option<usize> {
         let node = self.choose_node().await;
         let request = Request::CreateKeyspace(KeyspaceRequest {
             name,
@@ -307,10 +310,10 @@ impl Client {
             ttl: None,
             record_bytes_max: None,
         });
-        matches!(
-            self.ask(node, &request, Bytes::new()).await,
-            Some((Reply::KeyspaceCreated { .. }, _))
-        )
+        match self.ask(node, &request, Bytes::new()).await {
+            Some((Reply::KeyspaceCreated { .. }, _)) => Some(node),
+            _ => None,
+        }
     }
 
     /// The cluster as a node knows it.
@@ -318,6 +321,18 @@ impl Client {
         match self.ask(node, &Request::Cluster, Bytes::new()).await {
             Some((Reply::Cluster(view), _)) => Some(view),
             _ => None,
+        }
+    }
+
+    /// A put that covers nothing must not leave more siblings than the limit.
+    fn check_siblings(&self, is_blind: bool, acknowledged: &wire::Acknowledged) {
+        let siblings = usize::from(acknowledged.siblings);
+        if siblings == SIBLINGS_MAX {
+            self.recorder.reach("siblings at their limit");
+        }
+        if is_blind && siblings > SIBLINGS_MAX {
+            let detail = format!("a blind put was acknowledged that left {siblings} siblings");
+            self.recorder.find("I6/P9 sibling bound", detail);
         }
     }
 

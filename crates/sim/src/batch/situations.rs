@@ -46,6 +46,7 @@ pub const KNOWN: &[&str] = &[
     "read repair sent",
     "record refused by a replica",
     "record relayed to another datacenter",
+    "siblings at their limit",
     "siblings read",
     "start on a damaged disk",
     "start refused for now",

@@ -13,8 +13,8 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atoll_protocol::ids::{Incarnation, KeyspaceId, Name, NodeIndex, OperationId};
-use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::ids::{Incarnation, KeyspaceId, NodeIndex, OperationId};
+use atoll_protocol::keyspace::{Conflict, Keyspace};
 use atoll_protocol::record::{Cell, CellBody, Record};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::version::Dot;
@@ -48,8 +48,8 @@ pub struct State {
     pub history: History,
     /// Situations that were reached.
     pub situations: BTreeMap<String, u64>,
-    /// Keyspaces whose creation was acknowledged.
-    pub keyspaces_acked: BTreeSet<Name>,
+    /// Keyspaces whose creation was acknowledged, as the node that did so knew them then.
+    pub keyspaces_acked: Vec<Arc<Keyspace>>,
     /// The engine of each node that runs.
     engines: BTreeMap<NodeIndex, Arc<Engine>>,
     keys: BTreeMap<(KeyspaceId, Bytes), KeyId>,

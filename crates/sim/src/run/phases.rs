@@ -17,6 +17,7 @@ use crate::clients::{self, Client, Control, Dial, Draw};
 use crate::exec::{ClockSetting, Owner};
 use crate::history::{Final, Key, KeyId, Outcome};
 use crate::prng::Prng;
+use crate::record::Recorder;
 use crate::world::World;
 
 /// Longest warm-up: nodes start within a second and dial each other twice.
@@ -71,7 +72,7 @@ fn warm_up(world: &mut World) -> Option<Vec<KeyId>> {
         "prepare",
         Box::pin(async move {
             if needs_lww && let Ok(name) = Name::new(LWW) {
-                while !client.create_keyspace(name.clone(), Conflict::Lww).await {}
+                while client.create_keyspace(name.clone(), Conflict::Lww).await.is_none() {}
             }
             *found.lock() = client.cluster(0).await;
         }),
@@ -145,30 +146,40 @@ fn safety(world: &mut World, keys: &[KeyId]) {
     }
 }
 
-/// An administrator creates keyspaces during the safety phase.
+/// Two administrators create keyspaces of the same names during the safety phase, with different definitions.
 fn create_keyspaces(world: &mut World, control: &Control, count: u32) {
-    if count == 0 {
-        return;
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
+        if count == 0 {
+            return;
+        }
+        let Some((client, owner)) = new_client(world, READ_DEADLINE) else { return };
+        let (recorder, control) = (world.recorder.clone(), control.clone());
+        let work = administrate(client, (recorder, control), conflict, count);
+        world.exec.spawn(owner, "admin", Box::pin(work));
     }
-    let Some((mut client, owner)) = new_client(world, READ_DEADLINE) else { return };
-    let (recorder, control, env) = (world.recorder.clone(), control.clone(), client.env.clone());
-    world.exec.spawn(
-        owner,
-        "admin",
-        Box::pin(async move {
-            for number in 0..count {
-                env.sleep(Duration::from_millis(client.chance.below(2_000))).await;
-                let Ok(name) = Name::new(&format!("extra-{number}")) else { return };
-                if control.is_over() {
-                    return;
-                }
-                if client.create_keyspace(name.clone(), Conflict::Siblings).await {
-                    recorder.state().keyspaces_acked.insert(name);
-                    recorder.reach("keyspace created under faults");
-                }
-            }
-        }),
-    );
+}
+
+async fn administrate(
+    mut client: Client,
+    (recorder, control): (Recorder, Control),
+    conflict: Conflict,
+    count: u32,
+) {
+    let env = client.env.clone();
+    for number in 0..count {
+        env.sleep(Duration::from_millis(client.chance.below(2_000))).await;
+        let Ok(name) = Name::new(&format!("extra-{number}")) else { return };
+        if control.is_over() {
+            return;
+        }
+        let Some(node) = client.create_keyspace(name.clone(), conflict).await else { continue };
+        recorder.reach("keyspace created under faults");
+        let view = client.cluster(node).await;
+        let stands = view.as_ref().and_then(|view| view.keyspaces.by_name(&name));
+        if let Some(keyspace) = stands {
+            recorder.state().keyspaces_acked.push(keyspace.clone());
+        }
+    }
 }
 
 /// Everything heals, comes back, and is read.
@@ -272,13 +283,26 @@ fn check_keyspaces(world: &mut World) {
         return;
     }
     let acked = world.recorder.state().keyspaces_acked.clone();
-    for name in acked {
-        if views.iter().flatten().any(|view| view.keyspaces.by_name(&name).is_none()) {
-            world
-                .recorder
-                .find("I9/P1 keyspaces", format!("keyspace {name} was acknowledged and is gone"));
+    for seen in acked {
+        let lasting = views.iter().flatten().map(|view| view.keyspaces.by_name(&seen.name));
+        for lasting in lasting {
+            if let Some(problem) = lost_to(&seen, lasting.map(Arc::as_ref)) {
+                world.recorder.find("I9/P1 keyspaces", problem);
+            }
         }
     }
+}
+
+/// How a definition that was acknowledged and seen was lost, if it was not by an earlier one.
+fn lost_to(seen: &Keyspace, lasting: Option<&Keyspace>) -> Option<String> {
+    let Some(lasting) = lasting else {
+        return Some(format!("keyspace {} was acknowledged and is gone", seen.name));
+    };
+    let is_earlier = (lasting.created, lasting.id) <= (seen.created, seen.id);
+    let (name, theirs) = (&seen.name, lasting.created);
+    (!is_earlier).then(|| {
+        format!("keyspace {name} of {} was replaced by a later one of {theirs}", seen.created)
+    })
 }
 
 /// Writes down what every owner stores.

@@ -14,6 +14,9 @@ const STRICT: [(Level, u32); 4] =
 /// Levels that promise less.
 const WEAK: [Level; 4] = [Level::One, Level::Two, Level::LocalOne, Level::LocalQuorumPlus(1)];
 
+/// Runs of 1 000 whose clients hardly do anything but put blindly to one key, so that its siblings reach their limit.
+const PILE_UP_PER_MILLE: u32 = 40;
+
 /// A strict level is drawn as often as this many weak ones.
 const STRICT_COPIES: usize = 3;
 
@@ -25,7 +28,7 @@ pub(super) fn draw(prng: &mut Prng, tier: Tier, shape: &Shape, safety_ms: u64) -
     };
     let keys = small(prng, 1, 12);
     let lww_keys = if prng.per_mille(400) { keys.min(small(prng, 1, 4)) } else { 0 };
-    Workload {
+    let drawn = Workload {
         clients,
         operations,
         think_ms: think_ms(prng, safety_ms, clients, operations),
@@ -39,6 +42,19 @@ pub(super) fn draw(prng: &mut Prng, tier: Tier, shape: &Shape, safety_ms: u64) -
         oversize_per_mille: if prng.per_mille(200) { small(prng, 5, 40) } else { 0 },
         ttl_per_mille: if prng.per_mille(250) { small(prng, 20, 250) } else { 0 },
         keyspaces: if prng.per_mille(200) { small(prng, 1, 3) } else { 0 },
+    };
+    if prng.per_mille(PILE_UP_PER_MILLE) { pile_up(drawn) } else { drawn }
+}
+
+/// Siblings without end: small, so that the record does not reach its limit in bytes first.
+fn pile_up(drawn: Workload) -> Workload {
+    Workload {
+        operations: drawn.operations.max(300),
+        think_ms: drawn.think_ms.min(50),
+        hot_per_mille: 950,
+        mix: Mix { get: 1, modify: 0, follow: 0, blind: 30, delete: 0 },
+        value_bytes: drawn.value_bytes.min(64),
+        ..drawn
     }
 }
 
