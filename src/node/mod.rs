@@ -15,6 +15,7 @@
 //!
 //! Invariants
 //! - The clean marker is written last, and only after every task that could mint has ended and the engine is closed.
+//! - There is no clean marker after a life whose minted records are not all on disk: its incarnation ends with it.
 //! - A node that cannot store stops at once (fail-stop), and its next start is a new incarnation.
 
 mod check;
@@ -183,7 +184,9 @@ impl Node {
         let (engine, meta, replica) = (self.engine, self.meta, self.replica);
         let closed = self.env.blocking(move || {
             engine.close()?;
-            meta.end_life(replica.incarnation(), &replica.minted())?;
+            if !replica.has_unwritten() {
+                meta.end_life(replica.incarnation(), &replica.minted())?;
+            }
             Ok::<(), StartError>(())
         });
         closed.await?;

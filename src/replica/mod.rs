@@ -17,6 +17,7 @@
 //! Invariants
 //! - A counter is minted once per (incarnation, partition), and counters only grow.
 //! - A write is reported durable only after the engine said so.
+//! - What was minted and shipped stays part of the key's record here, also if the engine refused it.
 //! - A record that does not decode is refused, never stored.
 //! - A context or record that names our incarnation with a counter that we have not minted proves a rollback: it
 //!   raises an alarm, and minting continues above it.
@@ -33,7 +34,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atoll_protocol::ids::Incarnation;
@@ -84,6 +85,8 @@ struct Shared {
     partitions: Partitions,
     incarnation: Incarnation,
     counters: ReplicaCounters,
+    /// Keys of all stripes with a minted record that the engine refused.
+    unwritten: AtomicUsize,
     /// Greatest counter minted per partition. Each entry is written by its stripe's worker only.
     minted: Mutex<BTreeMap<Partition, u64>>,
 }
@@ -134,6 +137,7 @@ impl Replica {
             partitions,
             incarnation: life.incarnation,
             counters: ReplicaCounters::default(),
+            unwritten: AtomicUsize::default(),
             minted: Mutex::new(life.minted),
         });
         let stripes = (0..STRIPES)
@@ -197,6 +201,11 @@ impl Replica {
     /// Greatest counter minted per partition, for the clean-shutdown marker. Meaningful once the workers stopped.
     pub fn minted(&self) -> BTreeMap<Partition, u64> {
         self.shared.minted.lock().clone()
+    }
+
+    /// Whether peers may hold cells of this incarnation that are not on this disk: then it must not be used again.
+    pub fn has_unwritten(&self) -> bool {
+        self.shared.unwritten.load(Ordering::Relaxed) > 0
     }
 
     /// Hands a job to its stripe; a job that is not taken was not begun.

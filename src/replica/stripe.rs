@@ -5,8 +5,15 @@
 //!    batch see each other.
 //! 3. Write one engine batch: a whole record where one was read and joined, a merge operand where not.
 //! 4. Tell every waiter.
+//!
+//! A mint is shipped before it is written here. Should the engine then refuse the write (a full disk), peers may hold a
+//! cell that this replica does not: the record is kept in memory as *unwritten*, and every later mint of the key starts
+//! from it.
+//!
+//! Invariant: a minted record contains every cell that was ever minted for its key by this incarnation and not superseded,
+//! because its context claims to have seen them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -27,6 +34,10 @@ const BATCH_JOBS_MAX: usize = 256;
 
 /// Blind applies of one key after which it is read and written whole, so that a hot key's operands do not pile up.
 const BLIND_APPLIES_MAX: u16 = 16;
+
+/// Keys whose minted records wait to be written; beyond, nothing is minted until the disk takes writes again:
+/// 1 024 × 10 KiB are 10 MiB in each stripe.
+const UNWRITTEN_KEYS_MAX: usize = 1_024;
 
 /// Keys whose blind applies are counted; beyond, counting starts anew.
 const COUNTED_KEYS_MAX: usize = 4_096;
@@ -54,7 +65,7 @@ impl Job {
 
 /// Works until every sender is gone or the node stops; queued jobs are finished first.
 pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, tasks: Tasks) {
-    let mut stripe = Stripe { shared, blind_applies: BTreeMap::new() };
+    let mut stripe = Stripe { shared, blind_applies: BTreeMap::new(), unwritten: BTreeMap::new() };
     let mut queued = Vec::with_capacity(BATCH_JOBS_MAX);
     loop {
         let received = tokio::select! {
@@ -72,6 +83,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, task
 struct Stripe {
     shared: Arc<Shared>,
     blind_applies: BTreeMap<StoredKey, u16>,
+    /// Records that were minted and shipped, and that the engine refused.
+    unwritten: BTreeMap<StoredKey, Record>,
 }
 
 /// What this batch will write.
@@ -79,6 +92,8 @@ struct Stripe {
 struct Draft {
     writes: BTreeMap<StoredKey, Write>,
     waiters: Vec<Waiter>,
+    /// Keys with a fresh mint among their writes.
+    minted: BTreeSet<StoredKey>,
 }
 
 enum Write {
@@ -127,6 +142,9 @@ impl Stripe {
         if expired && !seeded_bug(Mutant::ExpiredPutApplied) {
             return Err(MintError::Expired);
         }
+        if self.unwritten.len() >= UNWRITTEN_KEYS_MAX && !self.unwritten.contains_key(&key) {
+            return Err(MintError::Storage { detail: "the disk refuses writes".to_owned() });
+        }
         let unread = seeded_bug(Mutant::OnlyNewCellShipped) && !draft.writes.contains_key(&key);
         let current = if unread {
             Ok(Record::empty(request.conflict))
@@ -159,6 +177,7 @@ impl Stripe {
             let siblings = u16::try_from(record.sibling_count()).unwrap_or(u16::MAX);
             return Err(MintError::TooManySiblings { siblings });
         }
+        draft.minted.insert(key.clone());
         let write = if unread { Write::Operand } else { Write::Whole };
         draft.writes.insert(key, write(record.clone()));
         Ok(Minted { record, bytes })
@@ -212,8 +231,8 @@ impl Stripe {
         if record.conflict() != conflict {
             return Err(conflict_mismatch());
         }
-        if let Some(pending) = pending {
-            record.join(pending);
+        for unseen in pending.into_iter().chain(self.unwritten.get(key)) {
+            record.join(unseen);
         }
         Ok(record)
     }
@@ -241,23 +260,11 @@ impl Stripe {
         }
     }
 
-    async fn write(&self, draft: Draft) {
+    async fn write(&mut self, draft: Draft) {
         if draft.waiters.is_empty() {
             return;
         }
-        let mut batch = Batch::new();
-        for (key, write) in draft.writes {
-            match write {
-                Write::Whole(record)
-                    if seeded_bug(Mutant::DeleteDropsRecord)
-                        && record.cells().all(|(_, cell)| cell.body == CellBody::Tombstone) =>
-                {
-                    batch.delete(key.as_bytes());
-                }
-                Write::Whole(record) => batch.put(key.as_bytes(), &record.encode()),
-                Write::Operand(record) => batch.merge(key.as_bytes(), &record.encode()),
-            }
-        }
+        let (batch, minted) = self.encode(draft.writes, &draft.minted);
         let engine = self.shared.engine.clone();
         let result = self.shared.env.blocking(move || engine.write(batch)).await;
         if let Err(error) = &result {
@@ -267,6 +274,7 @@ impl Stripe {
                 self.shared.env.exit(&format!("storage failed: {error}"));
             }
         }
+        self.settle_mints(minted, result.is_ok());
         for waiter in draft.waiters {
             // Waiters that are gone need no answer. A mint that failed is told by dropping its sender.
             match (waiter, &result) {
@@ -278,6 +286,50 @@ impl Stripe {
                 }
             }
         }
+    }
+
+    /// One batch of all writes; and the records among them that were shipped already, or hold such.
+    fn encode(
+        &self,
+        writes: BTreeMap<StoredKey, Write>,
+        minted: &BTreeSet<StoredKey>,
+    ) -> (Batch, Vec<(StoredKey, Record)>) {
+        let (mut batch, mut shipped) = (Batch::new(), Vec::new());
+        for (key, write) in writes {
+            let record = match write {
+                Write::Operand(record) => {
+                    batch.merge(key.as_bytes(), &record.encode());
+                    continue;
+                }
+                Write::Whole(record) => record,
+            };
+            if seeded_bug(Mutant::DeleteDropsRecord)
+                && record.cells().all(|(_, cell)| cell.body == CellBody::Tombstone)
+            {
+                batch.delete(key.as_bytes());
+            } else {
+                batch.put(key.as_bytes(), &record.encode());
+            }
+            if minted.contains(&key) || self.unwritten.contains_key(&key) {
+                shipped.push((key, record));
+            }
+        }
+        (batch, shipped)
+    }
+
+    /// Keeps what the engine refused, and forgets what it took.
+    fn settle_mints(&mut self, minted: Vec<(StoredKey, Record)>, is_written: bool) {
+        let before = self.unwritten.len();
+        for (key, record) in minted {
+            if is_written {
+                self.unwritten.remove(&key);
+            } else if !seeded_bug(Mutant::RefusedMintForgotten) {
+                self.unwritten.insert(key, record);
+            }
+        }
+        let counter = &self.shared.unwritten;
+        counter.fetch_add(self.unwritten.len(), Ordering::Relaxed);
+        counter.fetch_sub(before, Ordering::Relaxed);
     }
 }
 

@@ -204,6 +204,12 @@ mutants! {
     OperationIdsRestart = "operation-ids-restart", "Atoll 2026-11", "P1", Cluster,
         "an acknowledgement that was meant for a coordinator's last life counts for this one's operation";
 
+    /// A record that was shipped and then refused by the engine is forgotten (`src/replica/stripe`).
+    ///
+    /// Circumstance: a full disk, and another put of the key through the same node. The simulator found it in Atoll itself.
+    RefusedMintForgotten = "refused-mint-forgotten", "Atoll 2026-11", "P2", Cluster,
+        "a context claims a write that its coordinator shipped and never stored";
+
     /// A group is made visible and acknowledged without an fsync (`storage/engine/commit`).
     ///
     /// Circumstance: a crash that loses what was not synced.

@@ -11,6 +11,12 @@ use super::state::State;
 /// Places tried before damage is given up: on a disk with anything synced, one of them is.
 const ATTEMPTS: usize = 32;
 
+/// Misdirected writes of 1 000 that land where another write began: a well-formed block in a wrong place.
+const EARLIER_PLACE_PER_MILLE: u32 = 600;
+
+/// Damages of 1 000 for which every file is equally likely.
+const ANY_FILE_PER_MILLE: u32 = 500;
+
 impl State {
     /// Flips up to `bits` bits of synced sectors; returns where.
     pub(super) fn rot(&mut self, bits: u32) -> Vec<String> {
@@ -35,8 +41,16 @@ impl State {
         true
     }
 
-    /// The start of a sector that is not the intended one.
+    /// Where another write began, or the start of any sector; never the intended place.
     fn wrong_place(&mut self, file: FileNumber, offset: u64) -> Option<(FileNumber, u64)> {
+        if self.prng.per_mille(EARLIER_PLACE_PER_MILLE) {
+            let known = |(at, _): &&(FileNumber, u64)| self.volume.files.contains_key(at);
+            let places: Vec<_> = self.places.iter().filter(known).copied().collect();
+            let other = self.prng.pick(&places).copied();
+            if let Some(place) = other.filter(|place| *place != (file, offset)) {
+                return Some(place);
+            }
+        }
         let intended = (file, offset / SECTOR_BYTES);
         for _ in 0..ATTEMPTS {
             let (victim, sector) = self.any_sector()?;
@@ -67,13 +81,18 @@ impl State {
         None
     }
 
-    /// A sector of a named file, each file as likely as its length.
+    /// A sector of a named file: half of the time each file is as likely as its length, half of the time all are equally
+    /// likely, because the metadata's file would get nearly all of the damage.
     fn any_sector(&mut self) -> Option<(FileNumber, u64)> {
         let named = self.volume.names.cached().values();
         let sectors: Vec<(FileNumber, u64)> = named
             .map(|file| (*file, self.length(*file).div_ceil(SECTOR_BYTES)))
             .filter(|(_, sectors)| *sectors > 0)
             .collect();
+        if self.prng.per_mille(ANY_FILE_PER_MILLE) {
+            let (file, count) = self.prng.pick(&sectors).copied()?;
+            return Some((file, self.prng.below(count)));
+        }
         let total: u64 = sectors.iter().map(|(_, count)| count).sum();
         let mut drawn = self.prng.below(total);
         for (file, count) in sectors {

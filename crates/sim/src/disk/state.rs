@@ -9,7 +9,7 @@
 //! - A refused call changes nothing and is not counted.
 //! - The order of draws depends on the calls alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -21,6 +21,12 @@ use super::volume::Volume;
 
 /// Transfers that are made short, in 1 000: enough for every loop to be exercised, rare enough to cost nothing.
 const SHORT_PER_MILLE: u32 = 16;
+
+/// Writes to a disk that is full by surprise that fit in part, in 1 000.
+const PART_PER_MILLE: u32 = 400;
+
+/// Writes of which the places are remembered, for writes that miss theirs.
+const PLACES_MAX: usize = 64;
 
 /// Faults that calls meet by chance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub struct DiskFaults {
     pub sync_dir_per_mille: u32,
     /// Whether the disk is full: writes, extensions and new files are refused.
     pub full: bool,
+    /// Whether it is full by surprise: its free bytes do not show it, and a write may fit in part.
+    pub surprise: bool,
 }
 
 /// Whether the process that uses the disk is alive.
@@ -88,6 +96,8 @@ pub(super) struct State {
     pub(super) capacity_bytes: u64,
     pub(super) faults: DiskFaults,
     pub(super) misdirect_armed: bool,
+    /// Where the last writes began.
+    pub(super) places: VecDeque<(FileNumber, u64)>,
     pub(super) short_per_mille: u32,
     pub(super) life: Life,
     pub(super) calls_left: Option<u64>,
@@ -104,6 +114,7 @@ impl State {
             capacity_bytes,
             faults: DiskFaults::default(),
             misdirect_armed: false,
+            places: VecDeque::new(),
             short_per_mille: SHORT_PER_MILLE,
             life: Life::Running,
             calls_left: None,
@@ -134,7 +145,7 @@ impl State {
 
     /// Free bytes as an unprivileged process sees them.
     pub(super) fn free_bytes(&self) -> u64 {
-        if self.faults.full {
+        if self.faults.full && !self.faults.surprise {
             return 0;
         }
         self.capacity_bytes.saturating_sub(self.volume.used_bytes())
@@ -232,6 +243,13 @@ impl State {
 
     /// Bytes of a write of `length` that fit.
     fn room(&mut self, file: FileNumber, offset: u64, length: usize) -> io::Result<usize> {
+        if self.faults.full
+            && self.faults.surprise
+            && length > 1
+            && self.prng.per_mille(PART_PER_MILLE)
+        {
+            return Ok(1 + self.prng.index(length - 1));
+        }
         if self.faults.full {
             return Err(self.full());
         }
@@ -253,6 +271,10 @@ impl State {
     }
 
     fn store(&mut self, file: FileNumber, offset: u64, bytes: &[u8]) {
+        self.places.push_back((file, offset));
+        if self.places.len() > PLACES_MAX {
+            self.places.pop_front();
+        }
         if let Some(inode) = self.volume.file_mut(file) {
             inode.write(offset, bytes);
         }

@@ -151,6 +151,14 @@ impl Recorder {
         drop(before);
     }
 
+    fn find_for(&self, key: KeyId, invariant: &'static str, detail: String) {
+        self.exec
+            .notes()
+            .note("finding", [key.0 as u64, 0, 0, 0], || format!("{invariant}: {detail}"));
+        let violation = Violation { invariant, key: Some(key), detail, ops: Vec::new() };
+        self.state.lock().history.findings.push(violation);
+    }
+
     /// The record of a key at a node that runs: what it holds, or why that cannot be read.
     pub fn read(&self, node: NodeIndex, key: KeyId) -> Option<Result<Option<Record>, String>> {
         let state = self.state.lock();
@@ -177,6 +185,28 @@ impl Recorder {
             }
             Some(Err(_)) => self.state.lock().believe(node, key, now),
             Some(Ok(None)) | None => {}
+        }
+    }
+
+    /// Checks that a node that has just started still holds whatever it was seen to hold durably, or what superseded it.
+    pub fn check_kept(&self, node: NodeIndex) {
+        let keys = self.state.lock().history.keys.len();
+        for key in (0..keys).map(KeyId) {
+            let owned = self.state.lock().held_by(node, key);
+            if owned.is_empty() {
+                continue;
+            }
+            let record = match self.read(node, key) {
+                Some(Ok(Some(record))) => record,
+                Some(Ok(None)) => Record::empty(self.state.lock().conflict_of(key)),
+                Some(Err(_)) | None => continue,
+            };
+            let lost = self.state.lock().lost(key, &record, &owned);
+            if let Some(dot) = lost {
+                let detail =
+                    format!("node {} held {dot} of key {} and started without it", node.0, key.0);
+                self.find_for(key, "I1/P1 a restart keeps what was durable", detail);
+            }
         }
     }
 
@@ -225,35 +255,57 @@ impl State {
         }
     }
 
-    /// Notes that a node holds every cell of a record, or what superseded it: what its context covers, and in an `lww`
-    /// keyspace whatever its one cell has beaten.
+    /// Notes that a node holds every cell of a record, or what superseded it.
     fn hold(&mut self, node: NodeIndex, key: KeyId, record: &Record, now: MonoTime) {
-        let Some((token, conflict)) =
-            self.history.keys.get(key.0).map(|key| (key.token, key.conflict))
-        else {
-            return;
-        };
-        let context = record.context(token);
-        let winner = record.cells().map(|(dot, cell)| (cell.timestamp, dot)).max();
-        let range = (key, Dot { incarnation: Incarnation(0), counter: 0 })..;
-        let known = self.history.cells.range(range).take_while(|((of, _), _)| *of == key);
-        let is_held = |dot: Dot, cell: &Sighting| match conflict {
-            Conflict::Siblings => context.covers(dot),
-            Conflict::Lww => Some((cell.timestamp, dot)) <= winner,
-        };
-        let held: Vec<Dot> = known
-            .filter(|((_, dot), cell)| is_held(*dot, cell))
-            .map(|((_, dot), _)| *dot)
-            .collect();
-        for dot in held {
-            self.history.hold((key, dot), node, now);
+        let known: Vec<Dot> = self.known(key).map(|(dot, _)| dot).collect();
+        for dot in known {
+            if self.is_in(key, record, dot) {
+                self.history.hold((key, dot), node, now);
+            }
         }
     }
 
-    fn believe(&mut self, node: NodeIndex, key: KeyId, now: MonoTime) {
+    /// Whether a record holds a cell or what superseded it: what its context covers, and in an `lww` keyspace whatever
+    /// its one cell has beaten.
+    fn is_in(&self, key: KeyId, record: &Record, dot: Dot) -> bool {
+        let Some(of) = self.history.keys.get(key.0) else { return false };
+        let Some(cell) = self.history.cells.get(&(key, dot)) else { return false };
+        match of.conflict {
+            Conflict::Siblings => record.context(of.token).covers(dot),
+            Conflict::Lww => {
+                let winner = record.cells().map(|(dot, cell)| (cell.timestamp, dot)).max();
+                Some((cell.timestamp, dot)) <= winner
+            }
+        }
+    }
+
+    fn known(&self, key: KeyId) -> impl Iterator<Item = (Dot, &Sighting)> {
         let range = (key, Dot { incarnation: Incarnation(0), counter: 0 })..;
-        let known = self.history.cells.range(range).take_while(|((of, _), _)| *of == key);
-        let known: Vec<Dot> = known.map(|((_, dot), _)| *dot).collect();
+        let known = self.history.cells.range(range).take_while(move |((of, _), _)| *of == key);
+        known.map(|((_, dot), cell)| (*dot, cell))
+    }
+
+    /// Cells of a key that a node was seen to hold, and has not forgotten since.
+    fn held_by(&self, node: NodeIndex, key: KeyId) -> Vec<Dot> {
+        let forgot = self.history.forgettings.iter().filter(|forgot| forgot.node == node);
+        let forgot = forgot.map(|forgot| forgot.at).max();
+        let is_held = |dot: &Dot| {
+            let holders = self.history.holders.get(&(key, *dot));
+            holders.and_then(|nodes| nodes.get(&node)).is_some_and(|at| Some(*at) > forgot)
+        };
+        self.known(key).map(|(dot, _)| dot).filter(is_held).collect()
+    }
+
+    fn lost(&self, key: KeyId, record: &Record, held: &[Dot]) -> Option<Dot> {
+        held.iter().copied().find(|dot| !self.is_in(key, record, *dot))
+    }
+
+    fn conflict_of(&self, key: KeyId) -> Conflict {
+        self.history.keys.get(key.0).map_or(Conflict::Siblings, |key| key.conflict)
+    }
+
+    fn believe(&mut self, node: NodeIndex, key: KeyId, now: MonoTime) {
+        let known: Vec<Dot> = self.known(key).map(|(dot, _)| dot).collect();
         for dot in known {
             self.history.hold((key, dot), node, now);
         }

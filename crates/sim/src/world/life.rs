@@ -121,7 +121,9 @@ impl World {
             self.recorder.find("harness", death.reason.clone());
             return;
         };
-        let is_panic = death.reason.contains("panicked");
+        let is_damaged = self.nodes.iter().any(|m| m.process == owner.process && m.is_damaged);
+        let is_panic =
+            death.reason.contains("panicked") && !(is_damaged && is_of_redb(&death.reason));
         let found = self.nodes.iter().position(|member| member.process == owner.process);
         let Some(number) = found else {
             self.recorder.find("harness", format!("a client died: {}", death.reason));
@@ -210,6 +212,8 @@ impl World {
             let node = member.own.0;
             self.recorder.state().history.forgettings.push(Forgetting { node, at });
             self.recorder.reach("start on a damaged disk");
+        } else {
+            self.recorder.check_kept(member.own.0);
         }
     }
 
@@ -242,11 +246,13 @@ impl World {
 
     fn on_panicked_start(&mut self, number: usize, reason: String) {
         let is_halted = self.nodes.get(number).is_some_and(|member| member.disk.is_halted());
-        if !is_halted {
+        let is_damaged = self.nodes.get(number).is_some_and(|member| member.is_damaged);
+        if is_damaged && is_of_redb(&reason) {
+            self.recorder.reach("redb panicked on a damaged disk");
+        } else if !is_halted {
             self.recorder.find("panic", format!("node {number} panicked as it started: {reason}"));
         }
         self.kill(number, if is_halted { Loss::PowerLost } else { Loss::ProcessKilled });
-        let is_damaged = self.nodes.get(number).is_some_and(|member| member.is_damaged);
         if is_damaged {
             self.replace_disk(number);
         }
@@ -263,6 +269,11 @@ impl Member {
 fn open_meta(disk: &SimDisk) -> Result<Meta, MetaError> {
     let disk = disk.clone();
     Meta::open_on(move || disk.backend("meta.redb"))
+}
+
+/// redb asserts what its file holds; on a damaged one that is its way to refuse.
+fn is_of_redb(reason: &str) -> bool {
+    reason.contains("redb-")
 }
 
 /// Whether a start failed because of what stands on the disk, not because the disk fails just now.

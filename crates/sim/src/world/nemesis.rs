@@ -160,7 +160,9 @@ impl World {
                 self.on_disk(*node, |world, member| world.set_faults(member, faults));
             }
             FaultKind::DiskFull { node } => {
-                let faults = DiskFaults { full: true, ..DiskFaults::default() };
+                // Every other node's disk is full by surprise.
+                let surprise = node % 2 == 0;
+                let faults = DiskFaults { full: true, surprise, ..DiskFaults::default() };
                 self.on_disk(*node, |world, member| world.set_faults(member, faults));
             }
             FaultKind::DiskStall { node, stall_ms } => {
