@@ -1,0 +1,31 @@
+//! Networks that let some through.
+
+use crate::builder::Scenario;
+use crate::trouble::cut;
+
+/// P3: one direction between two nodes is cut; each still hears the third, and two of three are a quorum. Nobody
+/// notices, whichever node coordinates.
+#[test]
+fn a_one_way_partition_stops_nobody() {
+    Scenario::nodes(3)
+        .during(1_000..6_000, cut(&[0], &[1]))
+        .run()
+        .all_had(&["frame into a cut"])
+        .everything_succeeded()
+        .nothing_was_lost();
+}
+
+/// P2, P7: `LOCAL_QUORUM` asks the client's datacenter only. With the WAN cut both sides go on, apart; once it is back
+/// they come together, and what was written on both sides stands as siblings.
+#[test]
+fn local_quorum_goes_on_without_the_wan() {
+    let (here, there) = (&[0, 1, 2], &[3, 4, 5]);
+    Scenario::dcs(&[3, 3])
+        .levels(&["LOCAL_QUORUM"])
+        .during(1_000..6_000, cut(here, there))
+        .during(1_000..6_000, cut(there, here))
+        .run()
+        .all_had(&["frame into a cut", "siblings read"])
+        .everything_succeeded()
+        .nothing_was_lost();
+}

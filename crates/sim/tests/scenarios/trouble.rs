@@ -1,0 +1,43 @@
+//! Names for the faults, so that a scenario reads as a sentence.
+
+use atoll_sim::plan::FaultKind;
+
+/// The process dies; what it wrote is in the page cache.
+pub(crate) fn kill(node: u16) -> FaultKind {
+    FaultKind::Kill { node, power: false }
+}
+
+/// The machine dies; what was not synced is lost, or half of it.
+pub(crate) fn power_loss(node: u16) -> FaultKind {
+    FaultKind::Kill { node, power: true }
+}
+
+/// An operator stops the node.
+pub(crate) fn stop(node: u16) -> FaultKind {
+    FaultKind::Stop { node }
+}
+
+/// The machine dies, and comes back with an empty disk.
+pub(crate) fn wipe(node: u16) -> FaultKind {
+    FaultKind::Wipe { node }
+}
+
+/// The process stands still and notices nothing of it.
+pub(crate) fn pause(node: u16) -> FaultKind {
+    FaultKind::Pause { node }
+}
+
+/// Nothing gets from `from` to `to`; the other way is open.
+pub(crate) fn cut(from: &[u16], to: &[u16]) -> FaultKind {
+    FaultKind::Cut { from: from.to_vec(), to: to.to_vec() }
+}
+
+/// The disk has no room.
+pub(crate) fn disk_full(node: u16) -> FaultKind {
+    FaultKind::DiskFull { node }
+}
+
+/// Bits of synced data flip.
+pub(crate) fn bit_rot(node: u16, bits: u32) -> FaultKind {
+    FaultKind::BitRot { node, bits }
+}
