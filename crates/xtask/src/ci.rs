@@ -63,6 +63,11 @@ fn plan(scope: Scope) -> Vec<Step> {
         Step::Tidy,
     ];
     if scope == Scope::Full {
+        steps.push(Step::Cargo(&["xtask", "sim", "--seeds", "1000", "--time", "3m"]));
+        steps.push(Step::Cargo(&[
+            "xtask", "sim", "--tier", "quic", "--seeds", "100", "--time", "1m",
+        ]));
+        steps.push(Step::Cargo(&["xtask", "sim", "enumerate", "--images", "30000"]));
         steps.push(Step::Cargo(&["test", "--workspace"]));
     }
     steps.push(Step::Docs(&["doc", "--workspace", "--no-deps"]));
