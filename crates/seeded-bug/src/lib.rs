@@ -1,7 +1,8 @@
 //! Bugs on purpose: one-line mutants of the node, so that the simulator can be tested.
 //!
 //! A simulator that finds nothing proves nothing until it has found what is known to be there. Each [`Mutant`] repeats a
-//! bug that a peer really had, as one line of shipped code; the simulator arms one at a time and must notice.
+//! bug that a peer or Atoll itself really had, as one line of shipped code; the simulator arms one at a time and must
+//! notice.
 //!
 //! 1. A call site reads `if seeded_bug(Mutant::AckBeforeFsync) { … }`, with the circumstance that the bug needs in front of
 //!    the call where looking at it is free, behind it where not.

@@ -250,7 +250,7 @@ mutants! {
     /// A bad record before valid ones is cut off like a torn tail (`storage/wal/replay`).
     ///
     /// Circumstance: bit rot within the last log segment, then a restart after a crash.
-    MidLogDamageTruncated = "mid-log-damage-truncated", "H2 FAST'17 CORDS", "P1", Disk,
+    MidLogDamageTruncated = "mid-log-damage-truncated", "H2 FAST'17 CORDS", "P1", StorageTests,
         "damage in the middle of the log passes for a torn tail: what follows is dropped";
 
     /// The name of a new segment is not synced (`storage/files`).
@@ -293,7 +293,7 @@ mutants! {
     /// Checksums do not cover the place where bytes belong (`storage/checksum`).
     ///
     /// Circumstance: a misdirected write or read of well-formed bytes.
-    ChecksumWithoutPlace = "checksum-without-place", "H7 commonware#4260", "P8", Disk,
+    ChecksumWithoutPlace = "checksum-without-place", "H7 commonware#4260", "P8", StorageTests,
         "a sound block in the wrong place passes its check";
 
     /// Operands that are folded above older entries become a put, which hides those (`storage/fold`).
@@ -305,7 +305,7 @@ mutants! {
     /// A compaction that moves down does not look below its outputs (`storage/compaction/pick`).
     ///
     /// Circumstance: tables of three levels that overlap in a key, with operands above and a base at the bottom.
-    DeeperLevelIgnored = "deeper-level-ignored", "B1 CASSANDRA-18507", "P2", Enumerator,
+    DeeperLevelIgnored = "deeper-level-ignored", "B1 CASSANDRA-18507", "P2", Disk,
         "a compaction takes its outputs for the bottom although deeper levels hold the key";
 
     /// An input whose last key is the one that a unit stopped at leaves for good (`storage/compaction/execute`).

@@ -118,11 +118,24 @@ pub(crate) fn mutants(arguments: &MutantsArgs) -> Result<Verdict, Error> {
         time: Some(arguments.time_per),
         tier: arguments.tier.into(),
     };
-    let mut rows = Vec::new();
+    let (mut rows, mut elsewhere) = (Vec::new(), Vec::new());
     for candidate in candidates {
         eprintln!("{}: {}", candidate.name, candidate.description);
-        let workers = crew(arguments.crew, Some(&candidate.name))?;
-        let row = method.run(candidate, workers, stopwatch());
+        let row = match candidate.hunter {
+            hunt::Hunter::Clusters => {
+                let workers = crew(arguments.crew, Some(&candidate.name))?;
+                method.run(candidate, workers, stopwatch())
+            }
+            hunt::Hunter::Enumerator => {
+                hunt::arm(&candidate.name).map_err(Error::Usage)?;
+                hunt::enumerate(candidate, arguments.seeds)
+            }
+            hunt::Hunter::StorageTests => {
+                eprintln!("  not hunted here");
+                elsewhere.push(candidate.name);
+                continue;
+            }
+        };
         match &row.found {
             Some((seeds, invariant)) => eprintln!("  found after {seeds} seeds: {invariant}"),
             None => eprintln!("  NOT found in {} seeds", row.seeds),
@@ -130,6 +143,12 @@ pub(crate) fn mutants(arguments: &MutantsArgs) -> Result<Verdict, Error> {
         rows.push(row);
     }
     say(&hunt::table(&rows));
+    if !elsewhere.is_empty() {
+        say(&format!(
+            "not hunted here, noticed by the storage crate's own tests: {}\n",
+            elsewhere.join(", ")
+        ));
+    }
     let all_found = rows.iter().all(|row| row.found.is_some());
     Ok(if all_found { Verdict::Kept } else { Verdict::Violated })
 }

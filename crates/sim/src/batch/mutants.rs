@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use crate::enumerate;
 use crate::plan::Tier;
 
 use super::{Event, Failure, Options, Repeat, Stop, Summary, Worker, batch, invariants_of_failure};
@@ -16,6 +17,9 @@ use super::{Event, Failure, Options, Repeat, Stop, Summary, Worker, batch, invar
 /// Said by everything that needs mutants where there are none.
 #[cfg(not(feature = "seeded_bug"))]
 const ABSENT: &str = "no mutant is compiled in: use `cargo xtask sim mutants`";
+
+/// Crash images that the enumerator judges before it looks whether anything was found.
+const IMAGES_AT_ONCE: u64 = 20_000;
 
 /// A seeded bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,19 @@ pub struct Candidate {
     pub description: String,
     /// Where the like of it was seen.
     pub source: String,
+    /// Who hunts it.
+    pub hunter: Hunter,
+}
+
+/// Who hunts a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hunter {
+    /// Simulated clusters.
+    Clusters,
+    /// The crash enumerator, in this process.
+    Enumerator,
+    /// Nobody here: the storage crate's own tests notice it.
+    StorageTests,
 }
 
 /// How the hunt for each mutant is done.
@@ -71,6 +88,23 @@ impl Hunt {
         let (summary, failures) = batch(&options, workers, elapsed, |_: Event<'_>| ());
         row(candidate, &summary, failures.first())
     }
+}
+
+/// Hunts `candidate`, which must be armed in this process, with the crash enumerator; its workloads count as seeds.
+pub fn enumerate(candidate: Candidate, workloads_max: u64) -> Row {
+    let mut first_workload = 0;
+    while first_workload < workloads_max {
+        let options = enumerate::Options { images: IMAGES_AT_ONCE, seed: 0, first_workload };
+        let summary = enumerate::enumerate(&options);
+        if let Some(violation) = summary.violations.first() {
+            let told = format!("enumerator: {}", violation.problem);
+            let found = Some((violation.workload + 1, told));
+            return Row { candidate, found, seeds: violation.workload + 1, reached: reached() };
+        }
+        let Some(next) = summary.next_workload else { break };
+        first_workload = next;
+    }
+    Row { candidate, found: None, seeds: first_workload, reached: reached() }
 }
 
 /// `failure` is that of the lowest seed, and all lower seeds were run.
@@ -132,6 +166,11 @@ pub fn candidates() -> Result<Vec<Candidate>, String> {
         name: mutant.name().to_string(),
         description: mutant.describe().to_string(),
         source: mutant.source().to_string(),
+        hunter: match mutant.finder() {
+            atoll_seeded_bug::Finder::Enumerator => Hunter::Enumerator,
+            atoll_seeded_bug::Finder::StorageTests => Hunter::StorageTests,
+            _ => Hunter::Clusters,
+        },
     };
     Ok(atoll_seeded_bug::Mutant::ALL.iter().map(candidate).collect())
 }

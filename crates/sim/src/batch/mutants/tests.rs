@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Candidate, Hunt, Row, median, table};
+use super::{Candidate, Hunt, Hunter, Row, median, table};
 use crate::batch::{Job, Outcome, Told, Verdict, Worker};
 use crate::plan::Tier;
 
@@ -26,8 +26,12 @@ impl Worker for Armed {
 
 fn hunted(name: &str, bad: u64, workers: usize) -> Row {
     let hunt = Hunt { seeds: 40, time: None, tier: Tier::Messages };
-    let candidate =
-        Candidate { name: name.into(), description: String::new(), source: "peer#1".into() };
+    let candidate = Candidate {
+        name: name.into(),
+        description: String::new(),
+        source: "peer#1".into(),
+        hunter: Hunter::Clusters,
+    };
     let workers = (0..workers).map(|_| Armed { bad }).collect();
     hunt.run(candidate, workers, || Duration::ZERO)
 }
