@@ -274,7 +274,7 @@ impl Stripe {
                 self.shared.env.exit(&format!("storage failed: {error}"));
             }
         }
-        self.settle_mints(minted, result.is_ok());
+        self.settle_mints(minted, &result);
         for waiter in draft.waiters {
             // Waiters that are gone need no answer. A mint that failed is told by dropping its sender.
             match (waiter, &result) {
@@ -318,10 +318,10 @@ impl Stripe {
     }
 
     /// Keeps what the engine refused, and forgets what it took.
-    fn settle_mints(&mut self, minted: Vec<(StoredKey, Record)>, is_written: bool) {
+    fn settle_mints<E>(&mut self, minted: Vec<(StoredKey, Record)>, written: &Result<(), E>) {
         let before = self.unwritten.len();
         for (key, record) in minted {
-            if is_written {
+            if written.is_ok() {
                 self.unwritten.remove(&key);
             } else if !seeded_bug(Mutant::RefusedMintForgotten) {
                 self.unwritten.insert(key, record);

@@ -5,9 +5,10 @@
 //!    write when, and which disk forgot when.
 //! 3. At the end it adds what each owner of each key stores ([`History::finals`]).
 //!
-//! Every value that is ever written is unique, so that a value names its write ([`ValueId`]).
+//! Every value that is ever written to a key is unique there, so that a value names its write ([`ValueId`]).
 //!
-//! Times are the world's, in nanoseconds; no two events share one (the world's clock moves with every event).
+//! Times are the world's, in nanoseconds. What happens within one poll happens at one instant; checkers take it for
+//! concurrent.
 
 use std::collections::BTreeMap;
 

@@ -39,7 +39,7 @@ enum Command {
     Replay(ReplayArgs),
     /// Make a failing plan small; writes FILE.min.json
     Shrink(ShrinkArgs),
-    /// Start a node from every image that a crash may leave of its disk
+    /// Open a store from the images that a crash may leave of its disk
     Enumerate(EnumerateArgs),
     /// Count the seeds that it takes to find each seeded bug
     Mutants(MutantsArgs),

@@ -44,6 +44,18 @@ pub(super) fn lost_writes(view: &KeyView<'_>) -> Vec<Violation> {
     view.acked_writes().filter_map(blame).collect()
 }
 
+/// Acknowledged `lww` writes that lose against what their own clients had seen: timestamps grow along causality.
+pub(super) fn outdated_writes(view: &KeyView<'_>) -> Vec<Violation> {
+    let blame = |write: AckedWrite<'_>| {
+        let (seen, own) = (write.op.context()?.timestamp(), write.context.timestamp());
+        (view.is_lww() && own <= seen).then(|| {
+            let detail = format!("written at {}, after what was written at {}", own.0, seen.0);
+            view.violation(promise::OUTDATED, &[write.id], detail)
+        })
+    };
+    view.acked_writes().filter_map(blame).collect()
+}
+
 /// Acknowledged writes that are gone because every node that ever held them forgot.
 pub(super) fn permitted_losses(view: &KeyView<'_>) -> Vec<OpId> {
     let is_lost = |write: &AckedWrite<'_>| matches!(fate(view, write), Fate::LostWithPermission);

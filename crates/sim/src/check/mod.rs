@@ -52,8 +52,9 @@ const VIOLATIONS_MAX: usize = 5;
 /// A checker of one key.
 type Checker = fn(&KeyView<'_>) -> Vec<Violation>;
 
-const CHECKERS: [Checker; 11] = [
+const CHECKERS: [Checker; 12] = [
     durable::lost_writes,
+    durable::outdated_writes,
     superseded::kept_by_owners,
     superseded::not_concurrent,
     superseded::dishonest_contexts,

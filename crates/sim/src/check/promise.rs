@@ -1,6 +1,7 @@
 //! The names under which broken promises are reported: invariants `I…` and the promises `P…` behind them.
 
 pub(super) const LOST: &str = "I1/P1 no lost acked write";
+pub(super) const OUTDATED: &str = "I1/P2 a write beats what its client had seen";
 pub(super) const KEPT: &str = "I6/P2 nothing kept that was superseded";
 pub(super) const TOGETHER: &str = "I6/P2 siblings are concurrent";
 pub(super) const DISHONEST: &str = "I6/P2 a context covers only what was seen";
@@ -22,8 +23,9 @@ pub(super) const APART: &str = "I3/P7 owners converge";
 
 /// Every name above: the tests show each of them broken.
 #[cfg(test)]
-pub(super) const ALL: [&str; 19] = [
+pub(super) const ALL: [&str; 20] = [
     LOST,
+    OUTDATED,
     KEPT,
     TOGETHER,
     DISHONEST,

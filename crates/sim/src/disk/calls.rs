@@ -12,7 +12,7 @@ use std::sync::Arc;
 use atoll_storage::{Disk, DiskFile, Lock, LockError, OpenHow, SyncError};
 
 use super::names::{FileNumber, NameChange, parent};
-use super::state::{Call, State};
+use super::state::{Call, Space, State};
 use super::{SimDisk, SimLock};
 
 impl Disk for SimDisk {
@@ -76,7 +76,7 @@ impl Disk for SimDisk {
             if is_directory(state, path) {
                 return Ok(0);
             }
-            if state.faults.full {
+            if state.faults.space != Space::Room {
                 return Err(state.full());
             }
             let mut dir = path;
@@ -268,7 +268,7 @@ fn create(state: &mut State, path: &str) -> io::Result<FileNumber> {
     if is_directory(state, path) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if state.faults.full {
+    if state.faults.space != Space::Room {
         return Err(state.full());
     }
     Ok(state.volume.create(path.into()))

@@ -49,11 +49,11 @@ use parking_lot::Mutex;
 use crate::prng::Prng;
 
 pub use backend::DiskBackend;
-pub use state::DiskFaults;
+pub use state::{DiskFaults, Space};
 pub(crate) use survival::Survival;
 pub(crate) use volume::{Unsynced, Volume};
 
-use state::{Life, State};
+use state::{Life, State, Watch};
 
 /// A simulated disk. Cheap to clone; clones are the same disk.
 #[derive(Clone)]
@@ -130,6 +130,14 @@ impl SimDisk {
     /// Makes calls fail by chance from now on.
     pub fn set_faults(&self, faults: DiskFaults) {
         self.state.lock().faults = faults;
+    }
+
+    /// Calls to the disk within `look` are an observer's: they meet no fault, are not counted, and leave no trace.
+    pub fn observe<T>(&self, look: impl FnOnce() -> T) -> T {
+        self.state.lock().watch = Watch::Observer;
+        let seen = look();
+        self.state.lock().watch = Watch::Process;
+        seen
     }
 
     /// The bytes of the next write land elsewhere; the intended place keeps its old content.

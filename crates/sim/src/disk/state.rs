@@ -39,10 +39,20 @@ pub struct DiskFaults {
     pub sync_per_mille: u32,
     /// Directory syncs that fail, in 1 000.
     pub sync_dir_per_mille: u32,
-    /// Whether the disk is full: writes, extensions and new files are refused.
-    pub full: bool,
-    /// Whether it is full by surprise: its free bytes do not show it, and a write may fit in part.
-    pub surprise: bool,
+    /// Whether there is room for writes, extensions and new files.
+    pub space: Space,
+}
+
+/// Whether a disk has room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// As much as its capacity says.
+    #[default]
+    Room,
+    /// None, and it says so.
+    Full,
+    /// None, but its free bytes do not show it, and a write may fit in part: somebody else fills it.
+    FullBySurprise,
 }
 
 /// Whether the process that uses the disk is alive.
@@ -53,6 +63,15 @@ pub(super) enum Life {
     Halted,
     /// Dead, and the next process works on the image.
     Crashed,
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    /// The process that lives on the disk.
+    Process,
+    /// Somebody who only looks: not counted, not traced, and never refused.
+    Observer,
 }
 
 /// What is counted, and carried over to the next life.
@@ -100,6 +119,7 @@ pub(super) struct State {
     pub(super) places: VecDeque<(FileNumber, u64)>,
     pub(super) short_per_mille: u32,
     pub(super) life: Life,
+    pub(super) watch: Watch,
     pub(super) calls_left: Option<u64>,
     pub(super) prng: Prng,
     pub(super) ledger: Ledger,
@@ -117,6 +137,7 @@ impl State {
             places: VecDeque::new(),
             short_per_mille: SHORT_PER_MILLE,
             life: Life::Running,
+            watch: Watch::Process,
             calls_left: None,
             prng,
             ledger: Ledger::default(),
@@ -129,6 +150,13 @@ impl State {
         call: Call<'_>,
         act: impl FnOnce(&mut Self) -> io::Result<u64>,
     ) -> io::Result<u64> {
+        if self.watch == Watch::Observer {
+            let faults = std::mem::take(&mut self.faults);
+            let short_per_mille = std::mem::take(&mut self.short_per_mille);
+            let outcome = act(self);
+            (self.faults, self.short_per_mille) = (faults, short_per_mille);
+            return outcome;
+        }
         match &mut self.calls_left {
             Some(0) => self.life = self.life.max_dead(),
             Some(left) => *left -= 1,
@@ -145,7 +173,7 @@ impl State {
 
     /// Free bytes as an unprivileged process sees them.
     pub(super) fn free_bytes(&self) -> u64 {
-        if self.faults.full && !self.faults.surprise {
+        if self.faults.space == Space::Full {
             return 0;
         }
         self.capacity_bytes.saturating_sub(self.volume.used_bytes())
@@ -185,7 +213,7 @@ impl State {
     pub(super) fn set_len(&mut self, file: FileNumber, len: u64) -> io::Result<u64> {
         self.may_fail(self.faults.write_per_mille, "disk write error")?;
         let now = self.length(file);
-        if len > now && (self.faults.full || len - now > self.free_bytes()) {
+        if len > now && (self.faults.space != Space::Room || len - now > self.free_bytes()) {
             return Err(self.full());
         }
         if let Some(inode) = self.volume.file_mut(file) {
@@ -243,14 +271,13 @@ impl State {
 
     /// Bytes of a write of `length` that fit.
     fn room(&mut self, file: FileNumber, offset: u64, length: usize) -> io::Result<usize> {
-        if self.faults.full
-            && self.faults.surprise
+        if self.faults.space == Space::FullBySurprise
             && length > 1
             && self.prng.per_mille(PART_PER_MILLE)
         {
             return Ok(1 + self.prng.index(length - 1));
         }
-        if self.faults.full {
+        if self.faults.space != Space::Room {
             return Err(self.full());
         }
         let limit = self.length(file).saturating_add(self.free_bytes());

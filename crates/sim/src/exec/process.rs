@@ -119,15 +119,19 @@ impl Exec {
         self.shared.state.lock().is_alive(owner)
     }
 
-    /// Stops a process from running, or lets it go on: SIGSTOP and SIGCONT.
-    pub fn set_paused(&self, id: ProcessId, is_paused: bool) {
+    /// Stops a process from running: SIGSTOP.
+    pub fn pause(&self, id: ProcessId) {
+        if let Some(process) = self.shared.state.lock().processes.get_mut(id.0) {
+            process.is_paused = true;
+        }
+    }
+
+    /// Lets a paused process go on: SIGCONT.
+    pub fn resume(&self, id: ProcessId) {
         let mut state = self.shared.state.lock();
         let state = &mut *state;
         let Some(process) = state.processes.get_mut(id.0) else { return };
-        process.is_paused = is_paused;
-        if is_paused {
-            return;
-        }
+        process.is_paused = false;
         let tasks = std::mem::take(&mut process.parked_tasks);
         let events = std::mem::take(&mut process.parked_events);
         state.ready.extend(tasks);

@@ -30,6 +30,7 @@ fn order(seed: u64) -> (Vec<u32>, u64) {
             Box::pin(async move {
                 for _ in 0..3 {
                     log.lock().push(task);
+                    // bounded poll: virtual time
                     timer.sleep(Duration::from_millis(1)).await;
                 }
             }),
@@ -48,6 +49,7 @@ fn a_seed_decides_the_order_and_another_seed_another_one() {
 }
 
 async fn append(env: Env, log: Arc<Mutex<Vec<&'static str>>>, what: &'static str, after_ms: u64) {
+    // bounded poll: virtual time
     env.sleep(Duration::from_millis(after_ms)).await;
     log.lock().push(what);
 }
@@ -62,10 +64,10 @@ fn the_dead_do_nothing_and_the_paused_do_it_later() {
     mortal.spawn("a", Box::pin(append(mortal.clone(), log.clone(), "early", 1)));
     mortal.spawn("b", Box::pin(append(mortal.clone(), log.clone(), "never", 10)));
     sleeper.spawn("c", Box::pin(append(sleeper.clone(), log.clone(), "late", 3)));
-    exec.set_paused(pausing, true);
+    exec.pause(pausing);
     let (killer, waker) = (exec.clone(), exec.clone());
     exec.after(Duration::from_millis(5), None, move || killer.kill(dying));
-    exec.after(Duration::from_millis(20), None, move || waker.set_paused(pausing, false));
+    exec.after(Duration::from_millis(20), None, move || waker.resume(pausing));
     run(&exec);
     assert_eq!(*log.lock(), ["early", "late"]);
     assert!(exec.now().as_nanos() >= 20_000_000);

@@ -130,9 +130,9 @@ impl Conditions {
             is_lost |= chance.per_mille(loss_per_mille);
             copies += u64::from(chance.per_mille(duplicate_per_mille));
             delay += chance.below(u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX).max(1));
-            if bytes_per_second > 0 {
+            if let Some(takes) = (bytes as u64 * 1_000_000_000).checked_div(bytes_per_second) {
                 let busy = self.busy_until.entry(direction).or_default();
-                *busy = (*busy).max(now) + bytes as u64 * 1_000_000_000 / bytes_per_second;
+                *busy = (*busy).max(now) + takes;
                 waits = *busy - now;
             }
         }

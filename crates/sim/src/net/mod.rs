@@ -34,7 +34,7 @@ pub use conditions::{Effect, FaultId, Trouble};
 
 use conditions::{Conditions, Fate};
 use link::SimLink;
-use pair::{End, Pair};
+use pair::{End, Hearing, Pair};
 
 /// Silence after which a link closes: the shipped transport's.
 const IDLE_TIMEOUT: Duration = atoll_quic::IDLE_TIMEOUT;
@@ -68,6 +68,12 @@ struct Listener {
     queue: VecDeque<Arc<dyn Link>>,
     waker: Option<Waker>,
     is_closed: bool,
+}
+
+/// Connects a client to a node.
+pub trait Dial: Send + Sync + 'static {
+    /// A link to the node of this number; pending for ever if it does not answer.
+    fn dial(&self, to: ProcessId) -> BoxFuture<'static, Option<Arc<dyn Link>>>;
 }
 
 /// One process's access to the network, as a node sees it.
@@ -277,7 +283,8 @@ impl Net {
                 && self.shared.exec.is_alive(other)
                 && !self.shared.exec.is_paused(other.process)
                 && !self.shared.conditions.lock().is_cut(other.process, own.process);
-            wakers.extend(pair.hear(side, can_hear, now, IDLE_TIMEOUT));
+            let hearing = if can_hear { Hearing::Clear } else { Hearing::Silence };
+            wakers.extend(pair.hear(side, hearing, now, IDLE_TIMEOUT));
         }
         let is_silent = pair.is_silent();
         drop(state);

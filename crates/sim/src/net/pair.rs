@@ -12,6 +12,13 @@ use crate::exec::{Owner, ProcessId};
 /// A frame that waits for a cut to end, with its lane.
 pub(super) type Held = (Frame, u64);
 
+/// Whether keep-alives of the other end arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hearing {
+    Clear,
+    Silence,
+}
+
 pub(super) struct Pair {
     ends: [End; 2],
 }
@@ -189,12 +196,12 @@ impl Pair {
     pub(super) fn hear(
         &mut self,
         side: usize,
-        can_hear: bool,
+        hearing: Hearing,
         now: MonoTime,
         patience: Duration,
     ) -> Vec<Waker> {
         let (here, _) = self.ends_from(side);
-        if can_hear {
+        if hearing == Hearing::Clear {
             here.heard = now;
         } else if now.since(here.heard) > patience {
             return self.close(side, "timed out").unwrap_or_default();

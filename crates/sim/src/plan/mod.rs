@@ -150,7 +150,8 @@ pub struct Mix {
 pub struct Fault {
     /// When it begins.
     pub at_ms: u64,
-    /// How long it lasts; what has no duration ignores it. For a killed or stopped node: until it is started again.
+    /// How long it lasts; what has no duration ignores it. For a killed or wiped node: until it is started again. (A
+    /// supervisor starts a node that stopped by itself after 0.7 s, and one whose disk calls ran out after 0.3 s.)
     pub for_ms: u64,
     /// What happens.
     pub kind: FaultKind,

@@ -112,11 +112,11 @@ fn a_paused_process_loses_what_does_not_fit_and_its_links_and_goes_on() {
     let lab = Lab::new(9, Weather::FAIR);
     let (n1, n2) = (lab.start(1, N1), lab.start(2, N2));
     let (ours, theirs) = lab.connect(&n1, &n2);
-    lab.exec.set_paused(n2.owner.process, true);
+    lab.exec.pause(n2.owner.process);
     while ours.send(frame(1), 1).is_ok() {}
     lab.pass(IDLE_TIMEOUT * 2);
     assert!(ours.is_closed() && !theirs.is_closed(), "a paused process notices nothing");
-    lab.exec.set_paused(n2.owner.process, false);
+    lab.exec.resume(n2.owner.process);
     lab.pass(Duration::from_secs(1));
     assert!(theirs.is_closed());
     lab.connect(&n1, &n2);

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::disk::SimDisk;
 use crate::exec::Exec;
 use crate::history::{
     DotConflict, History, Key, KeyId, Op, OpId, OpKind, Outcome, Sighting, ValueId, Violation,
@@ -33,6 +34,9 @@ pub use tap::TapTransport;
 pub use values::{name_of, value_bytes};
 
 use values::NUMBER_BYTES;
+
+/// What the engine says of damage.
+const CORRUPT: &str = "corrupt";
 
 /// Writes the history. Cheap to clone.
 #[derive(Clone)]
@@ -51,10 +55,10 @@ pub struct State {
     /// Keyspaces whose creation was acknowledged, as the node that did so knew them then.
     pub keyspaces_acked: Vec<Arc<Keyspace>>,
     /// The engine of each node that runs.
-    engines: BTreeMap<NodeIndex, Arc<Engine>>,
+    engines: BTreeMap<NodeIndex, (Arc<Engine>, SimDisk)>,
     keys: BTreeMap<(KeyspaceId, Bytes), KeyId>,
     ids: BTreeMap<KeyId, (KeyspaceId, StoredKey, u32)>,
-    /// Keys that an operation of a coordinator wrote; operation ids of different lives may be the same.
+    /// Keys that an operation of a coordinator wrote.
     applies: BTreeMap<(NodeIndex, OperationId), BTreeSet<KeyId>>,
     /// Which key and cell each (partition, dot) was bound to.
     bound: BTreeMap<(u32, Dot), (KeyId, u64)>,
@@ -141,7 +145,7 @@ impl Recorder {
     }
 
     /// A node runs on this engine now, or does not run any more.
-    pub fn set_engine(&self, node: NodeIndex, engine: Option<Arc<Engine>>) {
+    pub fn set_engine(&self, node: NodeIndex, engine: Option<(Arc<Engine>, SimDisk)>) {
         let mut state = self.state.lock();
         let before = match engine {
             Some(engine) => state.engines.insert(node, engine),
@@ -162,10 +166,11 @@ impl Recorder {
     /// The record of a key at a node that runs: what it holds, or why that cannot be read.
     pub fn read(&self, node: NodeIndex, key: KeyId) -> Option<Result<Option<Record>, String>> {
         let state = self.state.lock();
-        let engine = state.engines.get(&node)?.clone();
+        let (engine, disk) = state.engines.get(&node)?.clone();
         let (_, stored, _) = state.ids.get(&key)?.clone();
         drop(state);
-        let read = engine.get(stored.as_bytes()).map_err(|error| error.to_string());
+        let read =
+            disk.observe(|| engine.get(stored.as_bytes())).map_err(|error| error.to_string());
         Some(read.and_then(|found| {
             found.map(|bytes| Record::decode(bytes).map_err(|error| error.to_string())).transpose()
         }))
@@ -183,7 +188,10 @@ impl Recorder {
                 state.sight(key, &record, now);
                 state.hold(node, key, &record, now);
             }
-            Some(Err(_)) => self.state.lock().believe(node, key, now),
+            Some(Err(error)) if error.contains(CORRUPT) => {
+                self.state.lock().believe(node, key, now);
+            }
+            Some(Err(_)) => {}
             Some(Ok(None)) | None => {}
         }
     }

@@ -122,7 +122,7 @@ impl TapLink {
                 state.applies.entry((coordinator, operation)).or_default().insert(id);
             }
             PeerNotice::Applied { operation, outcome: ApplyOutcome::Durable } => {
-                // The coordinator is at the other end; its index does not matter, ids are few.
+                // The coordinator is at the other end of the link; its operation's id says enough.
                 let keys: Vec<KeyId> = {
                     let state = self.recorder.state();
                     let of = state.applies.iter().filter(|((_, id), _)| *id == operation);

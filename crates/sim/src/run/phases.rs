@@ -13,9 +13,10 @@ use atoll_protocol::wire::ClusterView;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::clients::{self, Client, Control, Dial, Draw};
+use crate::clients::{self, Client, Control, Draw};
 use crate::exec::{ClockSetting, Owner};
 use crate::history::{Final, Key, KeyId, Outcome};
+use crate::net::Dial;
 use crate::prng::Prng;
 use crate::record::Recorder;
 use crate::world::World;
@@ -48,7 +49,8 @@ pub(super) fn carry_out(world: &mut World) {
     let resting = world.tasks();
     safety(world, &keys);
     liveness(world, &keys, &resting);
-    let loses_power = world.plan().knobs.periodic_ms.is_none() && world.plan().seed % 2 == 0;
+    let loses_power =
+        world.plan().knobs.periodic_ms.is_none() && world.plan().seed.is_multiple_of(2);
     if loses_power {
         world.kill_all();
         world.recorder.reach("power loss of all nodes at the end");

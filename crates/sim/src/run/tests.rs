@@ -1,7 +1,5 @@
 //! A quiet cluster, a bad day, and the same day again.
 
-use std::time::Instant;
-
 use super::{Trace, run};
 use crate::plan::{DcShape, Fault, FaultKind, Knobs, Mix, Plan, Shape, Tier, Workload};
 
@@ -70,13 +68,7 @@ fn a_quiet_cluster_answers_everything() {
 
 #[test]
 fn a_bad_day_keeps_every_promise_and_repeats_itself() {
-    let start = Instant::now();
     let report = run(&stormy(2), Trace::Hash);
-    let took = start.elapsed();
-    eprintln!(
-        "{:?} in {took:?}: {:?} {:?} {:?}",
-        report.simulated, report.operations, report.faults, report.situations
-    );
     assert!(report.violations.is_empty(), "{:?}", report.violations);
     let again = run(&stormy(2), Trace::Hash);
     assert_eq!(report.trace_hash, again.trace_hash);

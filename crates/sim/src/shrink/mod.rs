@@ -1,8 +1,8 @@
 //! Makes a failing plan small: delta debugging over everything that a plan is made of.
 //!
-//! 1. A round goes through the parts of a plan in order of what they cost the reader: faults and the pauses between them first, then length,
-//!    clients, operations, keys, nodes, at last knobs and the strength of what is left (`faults.rs`, `cluster.rs`,
-//!    `settings.rs`).
+//! 1. A round goes through the parts of a plan in order of what they cost the reader: faults and the pauses between them
+//!    first, then length, clients, operations, keys, nodes, at last knobs and the strength of what is left (`faults.rs`,
+//!    `cluster.rs`, `settings.rs`).
 //! 2. Each step proposes a smaller plan; it is kept if it can be run and `fails` says that it still fails the same way.
 //! 3. Rounds go on until one of them keeps nothing, or the allowed number of runs is used up.
 //!

@@ -14,7 +14,7 @@ use atolldb::net::Faults;
 use atolldb::node::{Claim, Data, Node, Parts, Places, StartError};
 use atolldb::service::ProcessFacts;
 
-use super::{Command, Member, World, shape};
+use super::{Command, DiskHealth, Member, Stop, World, shape};
 use crate::disk::{Loss, SimDisk};
 use crate::exec::{Death, Owner};
 use crate::history::Forgetting;
@@ -70,7 +70,7 @@ impl World {
         self.exec.notes().note("kill", [number as u64, 0, 0, 0], || format!("{loss:?}"));
         member.disk.halt();
         let life = member.life.take();
-        member.is_stopping = false;
+        member.stop = Stop::No;
         self.recorder.set_engine(member.own.0, None);
         self.carrier.forget(member.process);
         self.exec.kill(member.process);
@@ -90,11 +90,11 @@ impl World {
     /// Asks a node to stop cleanly; a command tells when it has.
     pub(super) fn stop(&mut self, number: usize) {
         let Some(member) = self.nodes.get_mut(number) else { return };
-        if member.is_stopping {
+        if member.stop == Stop::UnderWay {
             return;
         }
         let Some((owner, node)) = member.life.take() else { return };
-        member.is_stopping = true;
+        member.stop = Stop::UnderWay;
         let commands = Arc::clone(&self.commands);
         self.exec.spawn(
             owner,
@@ -108,7 +108,7 @@ impl World {
 
     pub(super) fn on_stopped(&mut self, number: usize, result: Result<(), String>) {
         let Some(member) = self.nodes.get(number) else { return };
-        if !member.is_stopping {
+        if member.stop == Stop::No {
             return; // It was killed meanwhile.
         }
         self.recorder.reach(if result.is_ok() { "clean stop" } else { "stop that failed" });
@@ -121,7 +121,7 @@ impl World {
             self.recorder.find("harness", death.reason.clone());
             return;
         };
-        let is_damaged = self.nodes.iter().any(|m| m.process == owner.process && m.is_damaged);
+        let is_damaged = self.nodes.iter().any(|m| m.process == owner.process && m.is_damaged());
         let is_panic =
             death.reason.contains("panicked") && !(is_damaged && is_of_redb(&death.reason));
         let found = self.nodes.iter().position(|member| member.process == owner.process);
@@ -155,7 +155,7 @@ impl World {
         for (kind, count) in old.injected() {
             *self.injected.entry(kind.to_owned()).or_default() += count;
         }
-        member.is_damaged = false;
+        member.health = DiskHealth::Sound;
         member.failed_starts = 0;
         self.recorder.state().history.forgettings.push(Forgetting { node, at });
     }
@@ -176,7 +176,7 @@ impl World {
         let transport = self.carrier.listen(&self.net, (owner, env), identity);
         let life = data.begin_life(env)?;
         let own = member.own;
-        self.recorder.set_engine(own.0, Some(data.engine.clone()));
+        self.recorder.set_engine(own.0, Some((data.engine.clone(), disk.clone())));
         let mut state = self.recorder.state();
         state.history.incarnations.entry(own.0).or_default().push(life.incarnation);
         drop(state);
@@ -207,7 +207,7 @@ impl World {
         let Some(member) = self.nodes.get_mut(number) else { return };
         member.life = Some(life);
         member.failed_starts = 0;
-        if member.is_damaged {
+        if member.is_damaged() {
             // It started on a disk that lies: whatever it held before may be gone without a trace.
             let node = member.own.0;
             self.recorder.state().history.forgettings.push(Forgetting { node, at });
@@ -221,7 +221,7 @@ impl World {
         let Some(member) = self.nodes.get_mut(number) else { return };
         self.exec.notes().note("no start", [number as u64, 0, 0, 0], || error.to_string());
         member.failed_starts += 1;
-        let (attempts, is_damaged) = (member.failed_starts, member.is_damaged);
+        let (attempts, is_damaged) = (member.failed_starts, member.is_damaged());
         let is_halted = member.disk.is_halted();
         self.kill(number, if is_halted { Loss::PowerLost } else { Loss::ProcessKilled });
         if is_halted {
@@ -246,7 +246,7 @@ impl World {
 
     fn on_panicked_start(&mut self, number: usize, reason: String) {
         let is_halted = self.nodes.get(number).is_some_and(|member| member.disk.is_halted());
-        let is_damaged = self.nodes.get(number).is_some_and(|member| member.is_damaged);
+        let is_damaged = self.nodes.get(number).is_some_and(Member::is_damaged);
         if is_damaged && is_of_redb(&reason) {
             self.recorder.reach("redb panicked on a damaged disk");
         } else if !is_halted {
@@ -263,6 +263,10 @@ impl World {
 impl Member {
     pub(super) fn is_up(&self) -> bool {
         self.life.is_some()
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.health == DiskHealth::Damaged
     }
 }
 

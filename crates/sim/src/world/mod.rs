@@ -32,10 +32,9 @@ use atolldb::env::Env;
 use atolldb::node::Node;
 use parking_lot::Mutex;
 
-use crate::clients::Dial;
 use crate::disk::SimDisk;
 use crate::exec::{ClockSetting, Exec, Owner, ProcessId, Trace};
-use crate::net::Net;
+use crate::net::{Dial, Net};
 use crate::plan::{Plan, Tier};
 use crate::prng::Prng;
 use crate::record::Recorder;
@@ -43,7 +42,8 @@ use crate::record::Recorder;
 use shape::client_identity;
 use tiers::Carrier;
 
-/// Machines of clients, at most.
+/// Machines of clients that stand in a datacenter; a plan has 8 clients, and each phase adds a few readers. Any more
+/// would be far from every node.
 const CLIENTS_MAX: usize = 64;
 
 /// What became due, carried out between two steps.
@@ -78,16 +78,29 @@ pub struct World {
     is_healing: bool,
 }
 
+/// Whether a clean stop is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    No,
+    UnderWay,
+}
+
+/// Whether a disk tells the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DiskHealth {
+    Sound,
+    /// It was damaged in a way that no crash can explain, and has not been replaced since.
+    Damaged,
+}
+
 /// A node of the world.
 struct Member {
     process: ProcessId,
     own: (NodeIndex, DcIndex),
     disk: SimDisk,
     life: Option<(Owner, Node)>,
-    /// A clean stop is under way.
-    is_stopping: bool,
-    /// Its disk was damaged in a way that no crash can explain, and it has not been replaced since.
-    is_damaged: bool,
+    stop: Stop,
+    health: DiskHealth,
     /// Start attempts since the last one that succeeded.
     failed_starts: u32,
     boot_pending: bool,
@@ -120,8 +133,8 @@ impl World {
                 own,
                 disk: SimDisk::new(chance("disk"), plan.knobs.disk_bytes),
                 life: None,
-                is_stopping: false,
-                is_damaged: false,
+                stop: Stop::No,
+                health: DiskHealth::Sound,
                 failed_starts: 0,
                 boot_pending: false,
                 old_disks: 0,
@@ -162,7 +175,7 @@ impl World {
 
     /// Whether every node runs.
     pub fn all_up(&self) -> bool {
-        self.nodes.iter().all(|member| member.life.is_some() && !member.is_stopping)
+        self.nodes.iter().all(|member| member.life.is_some() && member.stop == Stop::No)
     }
 
     /// Whether every node runs and is connected to every other one.

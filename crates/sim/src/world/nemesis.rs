@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Command, World};
-use crate::disk::{DiskFaults, Loss};
+use super::{Command, DiskHealth, Member, Stop, World};
+use crate::disk::{DiskFaults, Loss, Space};
 use crate::exec::ProcessId;
 use crate::net::{Effect, FaultId, Trouble};
 use crate::plan::{DiskCalls, FaultKind};
@@ -21,7 +21,7 @@ impl World {
         self.is_healing = true;
         self.net.heal();
         for number in 0..self.nodes.len() {
-            if self.nodes.get(number).is_some_and(|member| member.is_damaged) {
+            if self.nodes.get(number).is_some_and(Member::is_damaged) {
                 // What an operator does about a disk that lies; scrubbing and quarantine come with their feature.
                 self.kill(number, Loss::PowerLost);
                 self.replace_disk(number);
@@ -32,10 +32,10 @@ impl World {
             let Some(member) = self.nodes.get(number) else { return };
             member.disk.set_faults(DiskFaults::default());
             member.disk.halt_after(u64::MAX);
-            self.exec.set_paused(member.process, false);
+            self.exec.resume(member.process);
             self.exec.set_slowness(member.process, 1);
             self.exec.set_stall(member.process, Duration::ZERO);
-            if !member.is_up() && !member.is_stopping {
+            if !member.is_up() && member.stop == Stop::No {
                 self.boot_after(number, Duration::from_millis(100));
             }
         }
@@ -72,7 +72,7 @@ impl World {
                 return false;
             }
             FaultKind::Pause { node } => {
-                self.with(*node, "pause", |world, process| world.exec.set_paused(process, true));
+                self.with(*node, "pause", |world, process| world.exec.pause(process));
             }
             FaultKind::Slow { node, factor } => {
                 self.with(*node, "slow processor", |world, process| {
@@ -134,7 +134,7 @@ impl World {
         };
         let number = usize::from(node);
         let Some(member) = self.nodes.get(number) else { return };
-        if !member.is_up() && !member.is_stopping && what != "wipe" {
+        if !member.is_up() && member.stop == Stop::No && what != "wipe" {
             return;
         }
         self.count(what);
@@ -161,8 +161,9 @@ impl World {
             }
             FaultKind::DiskFull { node } => {
                 // Every other node's disk is full by surprise.
-                let surprise = node % 2 == 0;
-                let faults = DiskFaults { full: true, surprise, ..DiskFaults::default() };
+                let is_even = node.is_multiple_of(2);
+                let space = if is_even { Space::FullBySurprise } else { Space::Full };
+                let faults = DiskFaults { space, ..DiskFaults::default() };
                 self.on_disk(*node, |world, member| world.set_faults(member, faults));
             }
             FaultKind::DiskStall { node, stall_ms } => {
@@ -186,7 +187,7 @@ impl World {
         self.exec.notes().note("fault over", [number as u64, 0, 0, 0], String::new);
         match fault.kind {
             FaultKind::Pause { node } => {
-                self.quietly(node, |world, process| world.exec.set_paused(process, false))
+                self.quietly(node, |world, process| world.exec.resume(process))
             }
             FaultKind::Slow { node, .. } => {
                 self.quietly(node, |world, process| world.exec.set_slowness(process, 1))
@@ -235,7 +236,7 @@ impl World {
     fn damage(&mut self, node: u16, deed: impl FnOnce(&crate::disk::SimDisk)) {
         if let Some(member) = self.nodes.get_mut(usize::from(node)) {
             deed(&member.disk);
-            member.is_damaged = true;
+            member.health = DiskHealth::Damaged;
         }
     }
 }

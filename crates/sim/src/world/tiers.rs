@@ -12,9 +12,8 @@ use atolldb::env::{BoxFuture, Env};
 use atolldb::net::{Link, PeerAddress, Protocol, Transport};
 
 use super::shape;
-use crate::clients::Dial;
 use crate::exec::{Owner, ProcessId};
-use crate::net::Net;
+use crate::net::{Dial, Net};
 use crate::plan::Tier;
 use crate::prng::Prng;
 use crate::quic::{Authority, Place, UdpNet, Wire, client_transport, node_transport};
@@ -22,7 +21,14 @@ use crate::quic::{Authority, Place, UdpNet, Wire, client_transport, node_transpo
 /// What carries what.
 pub(super) enum Carrier {
     Messages,
-    Quic { udp: UdpNet, authority: Authority, seed: u64 },
+    Quic(Box<Quic>),
+}
+
+/// The second tier.
+pub(super) struct Quic {
+    udp: UdpNet,
+    authority: Authority,
+    seed: u64,
 }
 
 /// The network, as a switchboard of datagrams sees it.
@@ -57,7 +63,7 @@ impl Carrier {
         let authority =
             Authority::new(seed, topology.cluster().clone()).map_err(|error| error.to_string())?;
         let udp = UdpNet::new(Arc::new(NetWire { net: net.clone() }), seed);
-        Ok(Self::Quic { udp, authority, seed })
+        Ok(Self::Quic(Box::new(Quic { udp, authority, seed })))
     }
 
     /// A node's access to the network.
@@ -72,7 +78,7 @@ impl Carrier {
     ) -> Arc<dyn Transport> {
         match self {
             Self::Messages => Arc::new(net.listen(owner, identity)),
-            Self::Quic { .. } => {
+            Self::Quic(_) => {
                 let place =
                     self.place((owner, env), &identity).expect("the second tier has places");
                 node_transport(&place).expect("the address of a dead process is free")
@@ -89,7 +95,7 @@ impl Carrier {
     ) -> Option<Arc<dyn Dial>> {
         match self {
             Self::Messages => Some(Arc::new(MessageDial { net: net.clone(), owner, identity })),
-            Self::Quic { .. } => {
+            Self::Quic(_) => {
                 let transport = client_transport(&self.place((owner, env), &identity)?).ok()?;
                 Some(Arc::new(QuicDial { transport, topology: topology.clone() }))
             }
@@ -98,20 +104,20 @@ impl Carrier {
 
     /// The process is dead: its address is free.
     pub(super) fn forget(&self, process: ProcessId) {
-        if let (Self::Quic { udp, .. }, Some(address)) = (self, address_of(process)) {
-            udp.unbind(address);
+        if let (Self::Quic(quic), Some(address)) = (self, address_of(process)) {
+            quic.udp.unbind(address);
         }
     }
 
     fn place(&self, (owner, env): (Owner, &Env), identity: &Identity) -> Option<Place> {
-        let Self::Quic { udp, authority, seed } = self else { return None };
+        let Self::Quic(quic) = self else { return None };
         let label = format!("life/{}/{}", owner.process.0, owner.life);
         Some(Place {
             env: env.clone(),
-            net: udp.clone(),
+            net: quic.udp.clone(),
             address: address_of(owner.process)?,
-            credentials: authority.credentials(identity).ok()?,
-            seed: Prng::stream(*seed, &label).bits(),
+            credentials: quic.authority.credentials(identity).ok()?,
+            seed: Prng::stream(quic.seed, &label).bits(),
         })
     }
 }

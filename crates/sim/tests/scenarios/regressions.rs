@@ -43,3 +43,18 @@ fn keyspaces_that_met_a_full_disk_arrive_once_there_is_room() {
         .all_had(&["disk full", "keyspace created under faults"])
         .none_had("node stopped itself");
 }
+
+/// A node whose disk was full had shipped a record that it could not store. Its next record of the key claimed to have
+/// seen that one, and a put with such a context discarded an acknowledged write that nobody had read.
+/// Promise: P2; a context covers only what was seen.
+/// Fix: the stripe in `src/replica/stripe.rs` keeps refused records and mints on top of them.
+#[test]
+fn a_put_that_a_full_disk_refused_is_not_claimed_as_seen() {
+    Scenario::nodes(3)
+        .levels(&["QUORUM", "ONE"])
+        .during(0..4_000, disk_full(2))
+        .seeds(1..=20)
+        .run()
+        .all_had(&["disk full"])
+        .nothing_was_lost();
+}

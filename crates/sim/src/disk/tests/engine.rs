@@ -16,7 +16,7 @@ use atoll_storage::{
 };
 
 use super::MIB;
-use crate::disk::{DiskFaults, Loss, SimDisk};
+use crate::disk::{DiskFaults, Loss, SimDisk, Space};
 use crate::prng::Prng;
 
 const SEEDS: u64 = 100;
@@ -121,7 +121,7 @@ impl Story {
             write_per_mille: rate(),
             sync_per_mille: rate(),
             sync_dir_per_mille: rate(),
-            full: false,
+            space: if false { Space::Full } else { Space::Room },
         }
     }
 
@@ -149,7 +149,7 @@ impl Story {
     fn live(&mut self, engine: &Engine, disk: &SimDisk, lives: &mut Lives) {
         for _ in 0..self.prng.between(1, STEPS) {
             if self.prng.per_mille(30) {
-                disk.set_faults(DiskFaults { full: true, ..DiskFaults::default() });
+                disk.set_faults(DiskFaults { space: Space::Full, ..DiskFaults::default() });
             } else if self.prng.per_mille(30) {
                 disk.set_faults(DiskFaults::default());
             }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use atoll_storage::{Disk, OpenHow};
 
 use super::{MIB, content, disk, synced, write};
-use crate::disk::{DiskFaults, Loss, SimDisk};
+use crate::disk::{DiskFaults, Loss, SimDisk, Space};
 use crate::prng::Prng;
 
 #[test]
@@ -78,7 +78,7 @@ fn a_sector_written_again_after_a_failed_sync_is_safe() {
 fn a_full_disk_refuses_and_recovers() {
     let disk = disk(1);
     let file = synced(&disk, "a", &[1; 10]);
-    disk.set_faults(DiskFaults { full: true, ..DiskFaults::default() });
+    disk.set_faults(DiskFaults { space: Space::Full, ..DiskFaults::default() });
     assert_eq!(disk.free_bytes().unwrap(), 0);
     let refused = [
         file.write_at(10, b"x").unwrap_err(),

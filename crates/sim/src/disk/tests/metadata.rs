@@ -8,7 +8,7 @@ use atolldb::meta::{LastStop, Meta};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 use super::MIB;
-use crate::disk::{DiskFaults, Loss, SimDisk};
+use crate::disk::{DiskFaults, Loss, SimDisk, Space};
 use crate::prng::Prng;
 
 const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
@@ -106,7 +106,7 @@ fn metadata_works_again_once_a_full_disk_has_room() {
     let disk = SimDisk::new(Prng::stream(1, "disk"), 1 << 24);
     let meta = open_meta(&disk);
     meta.begin_life(Incarnation(1)).unwrap();
-    disk.set_faults(DiskFaults { full: true, ..DiskFaults::default() });
+    disk.set_faults(DiskFaults { space: Space::Full, ..DiskFaults::default() });
     let refused = meta.end_life(Incarnation(1), &BTreeMap::new()).unwrap_err();
     assert!(refused.is_full(), "{refused}");
     disk.set_faults(DiskFaults::default());

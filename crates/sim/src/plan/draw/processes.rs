@@ -41,10 +41,20 @@ pub(super) fn kill_during_recovery(scene: &Scene<'_>, prng: &mut Prng) -> Vec<Fa
     faults
 }
 
+/// Clean stops of 1 000 in the midst of which the process dies.
+const DIES_AS_IT_STOPS_PER_MILLE: u32 = 400;
+
 pub(super) fn stop(scene: &Scene<'_>, prng: &mut Prng) -> Vec<Fault> {
-    let kind = FaultKind::Stop { node: scene.node(prng) };
+    let node = scene.node(prng);
     let at_ms = scene.begin(prng);
-    Vec::from_iter(scene.fault(at_ms, skewed(prng, 20, 5_000), kind))
+    let mut faults =
+        Vec::from_iter(scene.fault(at_ms, skewed(prng, 20, 5_000), FaultKind::Stop { node }));
+    if prng.per_mille(DIES_AS_IT_STOPS_PER_MILLE) {
+        let kind = FaultKind::Kill { node, power: prng.per_mille(POWER_PER_MILLE) };
+        let later_ms = at_ms + skewed(prng, 1, 300);
+        faults.extend(scene.fault(later_ms, skewed(prng, 20, 1_000), kind));
+    }
+    faults
 }
 
 /// Every node once, one after the other, as an upgrade does it.

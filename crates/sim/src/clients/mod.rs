@@ -5,7 +5,10 @@
 //!
 //! 1. [`start`] spawns them; each draws its operations from a stream of chance of its own.
 //! 2. They stop when the operations are used up or [`Control::stop`] was called.
-//! 3. [`Client::put`] and [`Client::get`] are also what the liveness phase reads everything with.
+//! 3. [`Client::put`] and [`Client::get`] are also what the liveness phase reads everything with; `ask.rs` sends their
+//!    requests.
+
+mod ask;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +21,7 @@ use atoll_protocol::limits::SIBLINGS_MAX;
 use atoll_protocol::quorum::Level;
 use atoll_protocol::version::Context;
 use atoll_protocol::wire::{
-    self, ClusterView, Envelope, Failure, GetRequest, KeyspaceRequest, PutBody, PutRequest, Reply,
-    Request,
+    self, ClusterView, Failure, GetRequest, KeyspaceRequest, PutBody, PutRequest, Reply, Request,
 };
 use atolldb::env::Env;
 use atolldb::net::Link;
@@ -27,6 +29,7 @@ use bytes::Bytes;
 
 use crate::exec::{Exec, ProcessId};
 use crate::history::{KeyId, Op, OpId, OpKind, Outcome, ReadCell};
+use crate::net::Dial;
 use crate::plan::Workload;
 use crate::prng::Prng;
 use crate::record::{Recorder, name_of, value_bytes};
@@ -39,12 +42,6 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Requests of 1 000 for which a client goes to another node than its usual one.
 const WANDER_PER_MILLE: u32 = 200;
-
-/// Connects a client to a node.
-pub trait Dial: Send + Sync + 'static {
-    /// A link to the node of this number; pending for ever if it does not answer.
-    fn dial(&self, to: ProcessId) -> atolldb::env::BoxFuture<'static, Option<Arc<dyn Link>>>;
-}
 
 /// What the clients of one run share.
 #[derive(Clone)]
@@ -277,15 +274,20 @@ impl Client {
     ) {
         let Some((name, bytes, token)) = self.names(key) else { return };
         let node = self.choose_node().await;
-        let is_blind = context.is_none();
         let context = context.map(|context| context.encode());
-        let request =
-            Request::Put(PutRequest { keyspace: name, key: bytes, level, context, body, ttl });
+        let request = Request::Put(PutRequest {
+            keyspace: name,
+            key: bytes,
+            level,
+            context: context.clone(),
+            body,
+            ttl,
+        });
         let op = self.invoke(node, key, level, kind);
         let outcome = match self.ask(node, &request, value).await {
             None => Outcome::NoAnswer,
             Some((Reply::Put(acknowledged), _)) => {
-                self.check_siblings(is_blind, &acknowledged);
+                self.check_siblings(context.as_ref(), &acknowledged);
                 match Context::decode(&acknowledged.context, token) {
                     Ok(context) => {
                         self.seen.insert(key, context.clone());
@@ -325,12 +327,12 @@ impl Client {
     }
 
     /// A put that covers nothing must not leave more siblings than the limit.
-    fn check_siblings(&self, is_blind: bool, acknowledged: &wire::Acknowledged) {
+    fn check_siblings(&self, context: Option<&Bytes>, acknowledged: &wire::Acknowledged) {
         let siblings = usize::from(acknowledged.siblings);
         if siblings == SIBLINGS_MAX {
             self.recorder.reach("siblings at their limit");
         }
-        if is_blind && siblings > SIBLINGS_MAX {
+        if context.is_none() && siblings > SIBLINGS_MAX {
             let detail = format!("a blind put was acknowledged that left {siblings} siblings");
             self.recorder.find("I6/P9 sibling bound", detail);
         }
@@ -357,63 +359,6 @@ impl Client {
             end: None,
             outcome,
         })
-    }
-
-    /// Usually the node it is connected to, sometimes another one.
-    async fn choose_node(&mut self) -> usize {
-        let is_open = self.link.as_ref().is_some_and(|(_, link)| !link.is_closed());
-        if is_open
-            && !self.chance.per_mille(WANDER_PER_MILLE)
-            && let Some((node, _)) = &self.link
-        {
-            return *node;
-        }
-        self.chance.index(self.nodes.len())
-    }
-
-    async fn connect(&mut self, node: usize) -> Option<Arc<dyn Link>> {
-        if let Some((to, link)) = &self.link
-            && *to == node
-            && !link.is_closed()
-        {
-            return Some(link.clone());
-        }
-        let patience = self.env.mono().after(CONNECT_PATIENCE);
-        let link = self.env.until(patience, self.dial.dial(ProcessId(node))).await??;
-        self.link = Some((node, link.clone()));
-        Some(link)
-    }
-
-    /// Asks and waits; `None` if no answer came. A request that could not be sent has no answer either.
-    async fn ask(
-        &mut self,
-        node: usize,
-        request: &Request,
-        payload: Bytes,
-    ) -> Option<(Reply, Bytes)> {
-        let link = self.connect(node).await?;
-        self.requests += 1;
-        let id = self.requests;
-        let epoch = atoll_protocol::ids::Epoch(1);
-        let envelope = Envelope { request: id, epoch, budget: Some(self.deadline) };
-        let frame = wire::to_frame(request, payload, envelope).ok()?;
-        link.send(frame, id).ok()?;
-        let patience = self.env.mono().after(self.deadline + GRACE);
-        let answered = self.env.until(patience, async {
-            loop {
-                let frame = link.recv().await?;
-                if frame.request == id {
-                    return wire::from_frame::<Reply>(&frame)
-                        .ok()
-                        .map(|reply| (reply, frame.payload));
-                }
-            }
-        });
-        let answered = answered.await.flatten();
-        if answered.is_none() && self.chance.per_mille(700) {
-            self.link = None;
-        }
-        answered
     }
 }
 

@@ -1,0 +1,69 @@
+//! How a client sends a request and waits for its answer.
+
+use std::sync::Arc;
+
+use atoll_protocol::wire::{self, Envelope, Reply, Request};
+use atolldb::net::Link;
+use bytes::Bytes;
+
+use super::{CONNECT_PATIENCE, Client, GRACE, WANDER_PER_MILLE};
+use crate::exec::ProcessId;
+
+impl Client {
+    /// Usually the node it is connected to, sometimes another one.
+    pub(super) async fn choose_node(&mut self) -> usize {
+        let is_open = self.link.as_ref().is_some_and(|(_, link)| !link.is_closed());
+        if is_open
+            && !self.chance.per_mille(WANDER_PER_MILLE)
+            && let Some((node, _)) = &self.link
+        {
+            return *node;
+        }
+        self.chance.index(self.nodes.len())
+    }
+
+    async fn connect(&mut self, node: usize) -> Option<Arc<dyn Link>> {
+        if let Some((to, link)) = &self.link
+            && *to == node
+            && !link.is_closed()
+        {
+            return Some(link.clone());
+        }
+        let patience = self.env.mono().after(CONNECT_PATIENCE);
+        let link = self.env.until(patience, self.dial.dial(ProcessId(node))).await??;
+        self.link = Some((node, link.clone()));
+        Some(link)
+    }
+
+    /// Asks and waits; `None` if no answer came. A request that could not be sent has no answer either.
+    pub(super) async fn ask(
+        &mut self,
+        node: usize,
+        request: &Request,
+        payload: Bytes,
+    ) -> Option<(Reply, Bytes)> {
+        let link = self.connect(node).await?;
+        self.requests += 1;
+        let id = self.requests;
+        let epoch = atoll_protocol::ids::Epoch(1);
+        let envelope = Envelope { request: id, epoch, budget: Some(self.deadline) };
+        let frame = wire::to_frame(request, payload, envelope).ok()?;
+        link.send(frame, id).ok()?;
+        let patience = self.env.mono().after(self.deadline + GRACE);
+        let answered = self.env.until(patience, async {
+            loop {
+                let frame = link.recv().await?;
+                if frame.request == id {
+                    return wire::from_frame::<Reply>(&frame)
+                        .ok()
+                        .map(|reply| (reply, frame.payload));
+                }
+            }
+        });
+        let answered = answered.await.flatten();
+        if answered.is_none() && self.chance.per_mille(700) {
+            self.link = None;
+        }
+        answered
+    }
+}
