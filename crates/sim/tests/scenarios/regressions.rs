@@ -1,7 +1,7 @@
 //! What the simulator found once, each as the shortest day on which it happens. New ones go to the end.
 
 use crate::builder::Scenario;
-use crate::trouble::{bit_rot, disk_full, power_loss};
+use crate::trouble::{bit_rot, disk_full, disk_stall, kill, power_loss};
 
 /// redb syncs its file and nobody synced the file's name: a power loss soon after the first start took all metadata.
 /// Promise: P1 for definitions; an acknowledged keyspace survives whatever its node survives.
@@ -57,4 +57,21 @@ fn a_put_that_a_full_disk_refused_is_not_claimed_as_seen() {
         .run()
         .all_had(&["disk full"])
         .nothing_was_lost();
+}
+
+/// An acknowledgement that was meant for a coordinator's last life arrived in its next one and counted for the operation
+/// with the same number: a put at QUORUM was acknowledged with one durable copy.
+/// Promise: P1; an acknowledgement counts durable copies.
+/// Fix: operation ids begin at random in `src/coordinator/mod.rs`.
+#[test]
+fn a_late_acknowledgement_does_not_count_in_the_next_life() {
+    let slow_replicas = Scenario::nodes(3)
+        .during(0..9_000, disk_stall(1, 1_500))
+        .during(0..9_000, disk_stall(2, 1_500));
+    let restarts = (1..=8).map(|second| second * 1_000);
+    restarts
+        .fold(slow_replicas, |scenario, at_ms| scenario.during(at_ms..at_ms + 150, kill(0)))
+        .seeds(1..=20)
+        .run()
+        .all_had(&["kill", "disk stall"]);
 }

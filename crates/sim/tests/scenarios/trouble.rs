@@ -41,3 +41,8 @@ pub(crate) fn disk_full(node: u16) -> FaultKind {
 pub(crate) fn bit_rot(node: u16, bits: u32) -> FaultKind {
     FaultKind::BitRot { node, bits }
 }
+
+/// Every job of the node's disk takes up to so much longer.
+pub(crate) fn disk_stall(node: u16, stall_ms: u64) -> FaultKind {
+    FaultKind::DiskStall { node, stall_ms }
+}
