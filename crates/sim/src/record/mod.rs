@@ -17,8 +17,10 @@ use atoll_protocol::ids::{Incarnation, KeyspaceId, NodeIndex, OperationId};
 use atoll_protocol::keyspace::{Conflict, Keyspace};
 use atoll_protocol::record::{Cell, CellBody, Record};
 use atoll_protocol::time::MonoTime;
+use atoll_protocol::token::Partition;
 use atoll_protocol::version::Dot;
 use atoll_storage::Engine;
+use atolldb::meta::BegunLife;
 use atolldb::replica::StoredKey;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -153,6 +155,24 @@ impl Recorder {
         };
         drop(state);
         drop(before);
+    }
+
+    /// Checks that a life which goes on under an old incarnation goes on above every counter that was ever seen of it.
+    pub fn check_counters(&self, node: NodeIndex, life: &BegunLife) {
+        let is_of = |dot: &Dot| dot.incarnation == life.incarnation;
+        let went_on = |partition: u32| life.minted.get(&Partition(partition)).copied().unwrap_or(0);
+        let state = self.state.lock();
+        let mut seen = state.bound.keys().filter(|(_, dot)| is_of(dot)).copied();
+        let exceeded = seen.find(|(partition, dot)| dot.counter > went_on(*partition));
+        drop(state);
+        if let Some((partition, dot)) = exceeded {
+            let detail = format!(
+                "node {} goes on at {} in partition {partition}, and {dot} was seen",
+                node.0,
+                went_on(partition)
+            );
+            self.find("I7 counters go on where they were", detail);
+        }
     }
 
     fn find_for(&self, key: KeyId, invariant: &'static str, detail: String) {

@@ -175,6 +175,7 @@ impl World {
         let data = Data::open(places, options(&self.plan.knobs), || open_meta(&disk), claim)?;
         let transport = self.carrier.listen(&self.net, (owner, env), identity);
         let life = data.begin_life(env)?;
+        self.recorder.check_counters(member.own.0, &life);
         let own = member.own;
         self.recorder.set_engine(own.0, Some((data.engine.clone(), disk.clone())));
         let mut state = self.recorder.state();
