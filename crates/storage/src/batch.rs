@@ -4,14 +4,14 @@
 //! without another copy.
 //!
 //! 1. Each operation is appended to one buffer in the log's entry format (`docs/formats-storage.md`).
-//! 2. The log writes the buffer; replay and the memtable read it back with [`operations`].
+//! 2. The log writes the buffer; replay, the memtable and whoever checks a value file read it back with [`operations`].
 //!
 //! Invariant: operations keep their order; a later one of the same key wins over (or joins onto) an earlier one.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::codec::{Reader, put_varint};
-use crate::entry::Value;
+use crate::entry::{Payload, Value};
 
 /// Operations that are applied atomically by [`Engine::write`](crate::Engine::write).
 #[derive(Clone, Debug, Default)]
@@ -30,17 +30,17 @@ impl Batch {
 
     /// Replaces the value of `key`.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.push(&Value::Put(Bytes::new()), key, value);
+        self.push(OperationKind::Put, key, value);
     }
 
     /// Adds an operand that joins with what `key` holds, without reading it.
     pub fn merge(&mut self, key: &[u8], operand: &[u8]) {
-        self.push(&Value::Merge(Bytes::new()), key, operand);
+        self.push(OperationKind::Merge, key, operand);
     }
 
     /// Removes `key`.
     pub fn delete(&mut self, key: &[u8]) {
-        self.push(&Value::Delete, key, &[]);
+        self.push(OperationKind::Delete, key, &[]);
     }
 
     /// Number of operations.
@@ -71,61 +71,129 @@ impl Batch {
         Bytes::from(self.encoded)
     }
 
-    fn push(&mut self, kind: &Value, key: &[u8], value: &[u8]) {
-        const LENGTHS_BYTES_MAX: usize = 10; // two varints of at most 5 bytes each below 4 GiB
-        self.encoded.reserve(1 + LENGTHS_BYTES_MAX + key.len() + value.len());
-        debug_assert!(value.is_empty() || *kind != Value::Delete, "a delete has no value");
-        self.encoded.push(kind.tag());
-        put_varint(&mut self.encoded, key.len() as u64);
-        put_varint(&mut self.encoded, value.len() as u64);
-        self.encoded.extend_from_slice(key);
-        self.encoded.extend_from_slice(value);
+    fn push(&mut self, kind: OperationKind, key: &[u8], value: &[u8]) {
+        debug_assert!(value.is_empty() || kind != OperationKind::Delete, "a delete has no value");
+        put_operation(&mut self.encoded, kind, key, value);
         self.count = self.count.checked_add(1).expect("a batch of 4 billion operations");
         self.key_bytes_longest = self.key_bytes_longest.max(key.len());
         self.value_bytes_longest = self.value_bytes_longest.max(value.len());
     }
 }
 
+/// What an operation does, as a byte in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OperationKind {
+    /// Replaces.
+    Put = 1,
+    /// Joins.
+    Merge = 2,
+    /// Removes.
+    Delete = 3,
+}
+
+impl OperationKind {
+    fn from_tag(tag: u8) -> Option<OperationKind> {
+        match tag {
+            1 => Some(OperationKind::Put),
+            2 => Some(OperationKind::Merge),
+            3 => Some(OperationKind::Delete),
+            _ => None,
+        }
+    }
+}
+
+/// Appends an operation in the log's format; returns where in `out` its value begins.
+pub(crate) fn put_operation(
+    out: &mut Vec<u8>,
+    kind: OperationKind,
+    key: &[u8],
+    value: &[u8],
+) -> usize {
+    const LENGTHS_BYTES_MAX: usize = 10; // two varints of at most 5 bytes each below 4 GiB
+    out.reserve(1 + LENGTHS_BYTES_MAX + key.len() + value.len());
+    out.push(kind as u8);
+    put_varint(out, key.len() as u64);
+    put_varint(out, value.len() as u64);
+    out.extend_from_slice(key);
+    let value_at = out.len();
+    out.extend_from_slice(value);
+    value_at
+}
+
+/// One operation, read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Operation {
+    /// What it does.
+    pub(crate) kind: OperationKind,
+    /// The key.
+    pub(crate) key: Bytes,
+    /// Value or operand; empty for a delete.
+    pub(crate) value: Bytes,
+    /// Where the value begins in the encoded operations.
+    pub(crate) value_at: usize,
+}
+
+impl Operation {
+    /// As the memtable keeps it, given where in the segment the encoded operations begin.
+    pub(crate) fn into_logged(self, begin: u64) -> (Bytes, Value) {
+        let offset = begin + self.value_at as u64;
+        let payload = Payload::Logged { bytes: self.value, offset };
+        let value = match self.kind {
+            OperationKind::Put => Value::Put(payload),
+            OperationKind::Merge => Value::Merge(payload),
+            OperationKind::Delete => Value::Delete,
+        };
+        (self.key, value)
+    }
+}
+
 /// Iterates over operations in the log's format; `None` as an item means malformed bytes and ends the iteration.
 pub(crate) fn operations(encoded: Bytes) -> Operations {
-    Operations { encoded }
+    Operations { rest: encoded, taken: 0 }
 }
 
 /// See [`operations`].
 pub(crate) struct Operations {
-    encoded: Bytes,
+    rest: Bytes,
+    /// Bytes before `rest`.
+    taken: usize,
 }
 
 impl Iterator for Operations {
-    type Item = Option<(Bytes, Value)>;
+    type Item = Option<Operation>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.encoded.is_empty() {
+        if self.rest.is_empty() {
             return None;
         }
         let operation = self.take_operation();
         if operation.is_none() {
-            self.encoded.clear();
+            self.rest.clear();
         }
         Some(operation)
     }
 }
 
 impl Operations {
-    fn take_operation(&mut self) -> Option<(Bytes, Value)> {
-        let mut reader = Reader::new(&self.encoded);
-        let tag = reader.u8()?;
+    fn take_operation(&mut self) -> Option<Operation> {
+        let whole = self.rest.len();
+        let mut reader = Reader::new(&self.rest);
+        let kind = OperationKind::from_tag(reader.u8()?)?;
         let key_bytes = reader.length()?;
         let value_bytes = reader.length()?;
         let body = reader.remaining();
         if key_bytes.checked_add(value_bytes)? > body {
             return None;
         }
-        let header_bytes = self.encoded.len() - body;
-        let _ = self.encoded.split_to(header_bytes);
-        let key = self.encoded.split_to(key_bytes);
-        let payload = self.encoded.split_to(value_bytes);
-        Some((key, Value::from_tag(tag, payload)?))
+        if kind == OperationKind::Delete && value_bytes > 0 {
+            return None;
+        }
+        self.rest.advance(whole - body);
+        let key = self.rest.split_to(key_bytes);
+        let value = self.rest.split_to(value_bytes);
+        let end = self.taken + whole - self.rest.len();
+        self.taken = end;
+        Some(Operation { kind, key, value, value_at: end - value_bytes })
     }
 }
 
@@ -134,8 +202,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::{Batch, operations};
-    use crate::entry::Value;
+    use super::{Batch, OperationKind, operations};
 
     #[test]
     fn operations_come_back_in_order() {
@@ -147,13 +214,19 @@ mod tests {
             (batch.len(), batch.key_bytes_longest(), batch.value_bytes_longest()),
             (3, 2, 1)
         );
-        let expected = vec![
-            Some((Bytes::from_static(b"a"), Value::Put(Bytes::from_static(b"1")))),
-            Some((Bytes::from_static(b"bb"), Value::Merge(Bytes::new()))),
-            Some((Bytes::from_static(b"a"), Value::Delete)),
-        ];
         assert_eq!(batch.encoded_len(), batch.clone().into_encoded().len());
-        assert_eq!(operations(batch.into_encoded()).collect::<Vec<_>>(), expected);
+        let encoded = batch.into_encoded();
+        let read: Vec<_> = operations(encoded.clone()).map(Option::unwrap).collect();
+        let shape: Vec<_> = read.iter().map(|op| (op.kind, &op.key[..], &op.value[..])).collect();
+        let expected = [
+            (OperationKind::Put, &b"a"[..], &b"1"[..]),
+            (OperationKind::Merge, b"bb", b""),
+            (OperationKind::Delete, b"a", b""),
+        ];
+        assert_eq!(shape, expected);
+        for op in read {
+            assert_eq!(encoded.slice(op.value_at..op.value_at + op.value.len()), op.value);
+        }
     }
 
     proptest! {

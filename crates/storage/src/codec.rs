@@ -91,6 +91,11 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(low_seven_bits(value));
 }
 
+/// Bytes that `value` takes as a varint.
+pub(crate) fn varint_bytes(value: u64) -> u64 {
+    u64::from((u64::BITS - (value | 1).leading_zeros()).div_ceil(7))
+}
+
 /// Appends `bytes` behind their varint length.
 pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
@@ -118,6 +123,7 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             prop_assert!(out.len() <= 10);
+            prop_assert_eq!(super::varint_bytes(value), out.len() as u64);
             out.push(tail);
             let mut reader = Reader::new(&out);
             prop_assert_eq!(reader.varint(), Some(value));

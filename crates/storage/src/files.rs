@@ -35,15 +35,22 @@ pub(crate) enum FileKind {
     Segment,
     /// An SSTable.
     Table,
+    /// Joined or relocated values.
+    Values,
     /// A manifest.
     Manifest,
 }
+
+/// Every kind.
+const KINDS: [FileKind; 4] =
+    [FileKind::Segment, FileKind::Table, FileKind::Values, FileKind::Manifest];
 
 impl FileKind {
     fn extension(self) -> &'static str {
         match self {
             FileKind::Segment => "wal",
             FileKind::Table => "sst",
+            FileKind::Values => "vlog",
             FileKind::Manifest => "manifest",
         }
     }
@@ -57,7 +64,7 @@ impl FileKind {
     pub(crate) fn parse(name: &str) -> Option<(FileKind, u64)> {
         let (digits, extension) = name.split_once('.')?;
         let id = digits.parse().ok()?;
-        [FileKind::Segment, FileKind::Table, FileKind::Manifest]
+        KINDS
             .into_iter()
             .find(|kind| kind.extension() == extension && kind.name(id) == name)
             .map(|kind| (kind, id))
@@ -164,11 +171,11 @@ pub(crate) fn publish(disk: &dyn Disk, name: &str) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::FileKind;
+    use super::{FileKind, KINDS};
 
     #[test]
     fn names_round_trip_and_foreign_names_are_refused() {
-        for kind in [FileKind::Segment, FileKind::Table, FileKind::Manifest] {
+        for kind in KINDS {
             for id in [0, 7, 999_999, 1_000_000, u64::MAX] {
                 assert_eq!(FileKind::parse(&kind.name(id)), Some((kind, id)));
             }

@@ -11,14 +11,15 @@
 //! - Nothing is pushed on a settled stack: older entries are hidden.
 //! - Without a base, and with possible entries below, operands fold into one operand (associativity).
 //! - At the bottom there is nothing below: a delete disappears and operands become a put.
-//! - If the operator fails, `fold` returns every entry as it was: nothing is lost.
+//! - If the operator fails, or a value is damaged, `fold` returns every entry as it was: nothing is lost.
 //!
 //! Snapshots need no care here: they pin the memtables and tables they read, which are never changed in place.
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
-use crate::entry::{Entry, Value};
+use crate::entry::{Entry, Fetch, Payload, Value, digest};
+use crate::error::Error;
 use crate::merge::{MergeError, MergeOperator};
 
 /// The entries of one key, newest first.
@@ -43,7 +44,7 @@ pub(crate) enum Fold {
     Nothing,
     /// One entry stands for all.
     One(Entry),
-    /// The operator failed: all entries, newest first.
+    /// The operator failed, or a value is damaged: all entries, newest first.
     Unfolded(Vec<Entry>),
 }
 
@@ -75,57 +76,122 @@ impl Stack {
         &self,
         key: &[u8],
         merge: &dyn MergeOperator,
-    ) -> Result<Option<Bytes>, MergeError> {
-        match self.entries.as_slice() {
-            [] | [Entry { value: Value::Delete, .. }] => Ok(None),
-            [Entry { value: Value::Put(bytes), .. }] => Ok(Some(bytes.clone())),
-            entries => join(entries, key, merge).map(Some),
+        fetch: &dyn Fetch,
+    ) -> Result<Option<Bytes>, Error> {
+        match self.lone() {
+            Lone::Absent => Ok(None),
+            Lone::Payload(payload) => payload.load(fetch).map(Some),
+            Lone::Several => join(&self.entries, key, merge, fetch)?.map(Some).map_err(Error::from),
+        }
+    }
+
+    /// The digest of the value a read sees; reads values only where several have to be joined.
+    pub(crate) fn resolve_digest(
+        &self,
+        key: &[u8],
+        merge: &dyn MergeOperator,
+        fetch: &dyn Fetch,
+    ) -> Result<Option<u64>, Error> {
+        match self.lone() {
+            Lone::Absent => Ok(None),
+            Lone::Payload(payload) => Ok(Some(payload.digest())),
+            Lone::Several => {
+                let joined = join(&self.entries, key, merge, fetch)??;
+                Ok(Some(digest(&joined)))
+            }
         }
     }
 
     /// The fewest entries with the same meaning; leaves the stack empty.
-    pub(crate) fn fold(&mut self, key: &[u8], merge: &dyn MergeOperator, floor: Floor) -> Fold {
+    ///
+    /// Reads values only where operands have to be joined. A damaged one leaves the key's entries as they are: the damage
+    /// is reported to who reads the key, and does not keep others from being compacted.
+    pub(crate) fn fold(
+        &mut self,
+        key: &[u8],
+        floor: Floor,
+        merge: &dyn MergeOperator,
+        fetch: &dyn Fetch,
+    ) -> Result<Fold, Error> {
         let settled = self.is_settled();
-        let entries = std::mem::take(&mut self.entries);
-        let Some(newest) = entries.first() else {
-            return Fold::Nothing;
+        let Some(newest) = self.entries.first() else {
+            return Ok(Fold::Nothing);
         };
         let sequence = newest.sequence;
-        debug_assert!(entries.is_sorted_by(|newer, older| newer.sequence > older.sequence));
-        match (entries.as_slice(), floor) {
+        debug_assert!(self.entries.is_sorted_by(|newer, older| newer.sequence > older.sequence));
+        let fold = match (self.entries.as_slice(), floor) {
             ([Entry { value: Value::Delete, .. }], Floor::Bottom) => Fold::Nothing,
             ([Entry { value: Value::Put(_) | Value::Delete, .. }], _)
             | ([Entry { value: Value::Merge(_), .. }], Floor::Maybe) => Fold::One(newest.clone()),
-            (_, floor) => match join(&entries, key, merge) {
-                Ok(joined)
-                    if settled
-                        || floor == Floor::Bottom
-                        || seeded_bug(Mutant::OperandsBecomePut) =>
-                {
-                    Fold::One(Entry { sequence, value: Value::Put(joined) })
+            ([Entry { value: Value::Merge(operand), .. }], Floor::Bottom) => {
+                // A lone operand is the value (the operator's law of identity).
+                Fold::One(Entry { sequence, value: Value::Put(operand.clone()) })
+            }
+            (
+                [Entry { value: Value::Merge(operand), .. }, Entry { value: Value::Delete, .. }],
+                _,
+            ) => Fold::One(Entry { sequence, value: Value::Put(operand.clone()) }),
+            (entries, floor) => match join(entries, key, merge, fetch) {
+                Ok(Ok(joined)) => {
+                    let base =
+                        settled || floor == Floor::Bottom || seeded_bug(Mutant::OperandsBecomePut);
+                    let joined = Payload::Inline(joined);
+                    let value = if base { Value::Put(joined) } else { Value::Merge(joined) };
+                    Fold::One(Entry { sequence, value })
                 }
-                Ok(joined) => Fold::One(Entry { sequence, value: Value::Merge(joined) }),
-                Err(_) => Fold::Unfolded(entries),
+                Ok(Err(_)) | Err(Error::Corrupt { .. }) => {
+                    Fold::Unfolded(std::mem::take(&mut self.entries))
+                }
+                Err(error) => return Err(error),
             },
+        };
+        self.entries.clear();
+        Ok(fold)
+    }
+
+    fn lone(&self) -> Lone<'_> {
+        match self.entries.as_slice() {
+            [] | [Entry { value: Value::Delete, .. }] => Lone::Absent,
+            [Entry { value: Value::Put(payload) | Value::Merge(payload), .. }]
+            | [Entry { value: Value::Merge(payload), .. }, Entry { value: Value::Delete, .. }] => {
+                Lone::Payload(payload)
+            }
+            _ => Lone::Several,
         }
     }
 }
 
+/// What a stack without anything below comes to.
+enum Lone<'a> {
+    /// Nothing, or a delete.
+    Absent,
+    /// One payload that is the value.
+    Payload(&'a Payload),
+    /// Operands to be joined.
+    Several,
+}
+
 /// Joins operands (newest first) onto the base at the end, or onto nothing.
-fn join(entries: &[Entry], key: &[u8], merge: &dyn MergeOperator) -> Result<Bytes, MergeError> {
+fn join(
+    entries: &[Entry],
+    key: &[u8],
+    merge: &dyn MergeOperator,
+    fetch: &dyn Fetch,
+) -> Result<Result<Bytes, MergeError>, Error> {
     let mut existing = None;
     let mut operands = Vec::with_capacity(entries.len());
     for entry in entries {
         match &entry.value {
-            Value::Merge(operand) => operands.push(operand.as_ref()),
-            Value::Put(base) => existing = Some(base.as_ref()),
+            Value::Merge(operand) => operands.push(operand.load(fetch)?),
+            Value::Put(base) => existing = Some(base.load(fetch)?),
             Value::Delete => existing = None,
         }
     }
     assert!(!operands.is_empty(), "only operands need joining");
     debug_assert!(operands.len() + 1 >= entries.len(), "at most one base, below the operands");
     operands.reverse();
-    merge.merge(key, existing, &operands).map(Bytes::from)
+    let operands: Vec<&[u8]> = operands.iter().map(AsRef::as_ref).collect();
+    Ok(merge.merge(key, existing.as_deref(), &operands).map(Bytes::from))
 }
 
 #[cfg(test)]

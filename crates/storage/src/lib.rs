@@ -5,7 +5,9 @@
 //!
 //! 1. [`Engine::write`] appends a [`Batch`] to the write-ahead log (group commit), then inserts it in the memtable.
 //! 2. A full memtable is sealed; [`Engine::maintain`] flushes it to an SSTable in level 0.
-//! 3. `maintain` also merges level 0 into deeper levels, so that the number of tables stays bounded.
+//!    Large values stay where the log has put them; the table points to them.
+//! 3. `maintain` also merges level 0 into deeper levels, so that the number of tables stays bounded, and copies values out
+//!    of files that are mostly garbage.
 //! 4. [`Engine::get`] and [`Engine::scan`] gather the entries of a key from newest to oldest and join merge operands
 //!    lazily with the [`MergeOperator`].
 //! 5. [`Engine::open`] after a crash replays the log, logs it again into a new synced segment, and only then serves.
@@ -37,7 +39,11 @@ mod manifest;
 
 mod sstable;
 
+mod cache;
+
 mod memtable;
+
+mod value_log;
 
 mod wal;
 
@@ -62,10 +68,12 @@ mod merge;
 mod disk;
 
 pub use batch::Batch;
+pub use cache::{CacheStatistics, CacheUsage};
 pub use disk::{Disk, DiskFile, Lock, LockError, OpenHow, RealDisk, SyncError};
 pub use engine::{
-    Budget, Engine, Pending, Progress, ScanLimit, ScanPage, Snapshot, Statistics, Status, Work,
+    Budget, DigestPage, Engine, LevelShape, Pending, Progress, ScanLimit, ScanPage, Snapshot,
+    Statistics, Status, Work,
 };
 pub use error::{Error, Limit};
 pub use merge::{MergeError, MergeOperator};
-pub use options::{Durability, Options};
+pub use options::{Compression, Durability, Options};

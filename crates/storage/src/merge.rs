@@ -6,7 +6,7 @@
 //! 2. A read gathers the operands of a key down to the newest put or delete and joins them.
 //! 3. Flush and compaction join adjacent operands early, so that later reads find fewer of them.
 //!
-//! Invariants: the operator is deterministic and obeys the two laws of [`MergeOperator`]; the engine may join any
+//! Invariants: the operator is deterministic and obeys the laws of [`MergeOperator`]; the engine may join any
 //! neighbours at any time, and any number of times.
 //!
 //! Source: RocksDB's associative merge operator.
@@ -18,7 +18,8 @@ use std::fmt;
 /// Laws, which the engine relies on and does not check:
 /// 1. *Associativity*: `merge(e, [a, b])` equals `merge(e, [merge(None, [a, b])])` for every existing value or `None`.
 ///    The join of some operands is thus itself an operand, and flush stores it as one.
-/// 2. *Determinism*: the result depends on the arguments alone.
+/// 2. *Identity*: `merge(None, [a])` equals `a`. A lone operand is thus its key's value, and is neither joined nor checked.
+/// 3. *Determinism*: the result depends on the arguments alone.
 pub trait MergeOperator: Send + Sync + 'static {
     /// Returns `existing` (the value below, or `None`) joined with `operands`, oldest first and never empty.
     ///

@@ -3,8 +3,9 @@
 //! Built by the node from its configuration; checked once by [`Engine::open`](crate::Engine::open); plain data.
 //!
 //! Memory, at most: (`memtables_sealed_max` + 2) × `memtable_bytes_max` for memtables (one active, one sealed on top
-//! of the bound for the moment before the inline flush), plus per table its index (about one key per block) and its
-//! filter (`bloom_bits_per_key` / 8 bytes per key). Disk: the same amount of log, plus the tables.
+//! of the bound for the moment before the inline flush), plus `cache_bytes`, plus per table its top index (about one key
+//! per `block_bytes` of index) and its filter (`bloom_bits_per_key` / 8 bytes per key). Disk: the same amount of log, plus
+//! tables and value files.
 //!
 //! Invariant: a running engine's options have passed [`Options::validate`].
 
@@ -28,13 +29,24 @@ pub struct Options {
     /// A memtable of this many bytes is sealed. Larger means fewer, larger level-0 tables (less write amplification)
     /// and longer recovery. 32 MiB is about 25 000 records of 1 KiB, replayed in well under a second.
     pub memtable_bytes_max: u64,
-    /// Sealed memtables beyond this make the writer flush inline. 2 × 32 MiB absorbs a burst while a flush runs.
+    /// Sealed memtables beyond this make the writer flush inline. 3 × 32 MiB absorb a burst while a flush or a unit of
+    /// compaction runs.
     pub memtables_sealed_max: usize,
     /// A log segment of this many bytes seals its memtable. Above `memtable_bytes_max`, or it would decide alone;
     /// overwriting one key fills the log as fast as the memtable, so twice the memtable is ample.
     pub wal_segment_bytes_max: u64,
+    /// Values of at least this many bytes are written once: tables point to them in the log, or in a file of relocated
+    /// values. Smaller ones lie in tables. 512: a pointer takes about 20 bytes, a read of a separated value one read more
+    /// than an inline one, and an inline value is written again by every compaction (docs/decisions/0005).
+    pub value_separation_bytes: u64,
+    /// Bytes of blocks and values kept in memory for reads; 0 caches nothing.
+    pub cache_bytes: u64,
     /// Uncompressed bytes after which an SSTable block is closed; one block is one read. An entry is never split.
     pub block_bytes: usize,
+    /// How blocks are compressed that will be rewritten by a compaction further down.
+    pub compression: Compression,
+    /// How blocks are compressed that nothing lies below.
+    pub compression_bottom: Compression,
     /// Filter size. 10 bits make about 1 % false positives (split blocks cost a little over 0.6185^10 ≈ 0.8 %);
     /// 0 turns filters off.
     pub bloom_bits_per_key: usize,
@@ -71,13 +83,28 @@ pub enum Durability {
     Periodic,
 }
 
+/// How a block of a table is compressed; a block that gains less than an eighth is stored as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// LZ4: about 2 µs per KiB to compress, 0.3 µs to decompress.
+    Lz4,
+    /// Zstandard, level 1: about 5 and 1 µs per KiB, and a fifth to a half smaller than LZ4.
+    Zstd,
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
             memtable_bytes_max: 32 * MIB,
-            memtables_sealed_max: 2,
+            memtables_sealed_max: 3,
             wal_segment_bytes_max: 64 * MIB,
+            value_separation_bytes: 512,
+            cache_bytes: 256 * MIB,
             block_bytes: 4_096,
+            compression: Compression::Lz4,
+            compression_bottom: Compression::Zstd,
             bloom_bits_per_key: 10,
             tables_l0_trigger: 4,
             tables_l0_max: 12,
@@ -108,6 +135,7 @@ impl Options {
         let rules = [
             (self.memtable_bytes_max > 0, "memtable_bytes_max is 0"),
             (self.wal_segment_bytes_max > 0, "wal_segment_bytes_max is 0"),
+            (self.value_separation_bytes > 0, "value_separation_bytes is 0"),
             ((64..=1 << 20).contains(&self.block_bytes), "block_bytes is outside 64 ..= 1 MiB"),
             (self.bloom_bits_per_key <= 64, "bloom_bits_per_key is above 64"),
             (self.tables_l0_trigger > 0, "tables_l0_trigger is 0"),

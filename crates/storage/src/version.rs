@@ -6,21 +6,25 @@
 //! 1. Level 0 holds flushed memtables, newest first; their key ranges overlap.
 //! 2. Each deeper level holds tables sorted by key, free of overlap; deeper is older.
 //! 3. A table may be *trimmed*: its keys below a bound have moved to the next level and are not read here any more.
+//! 4. What the tables point into is summed up by value file: the live bytes of each.
 //!
 //! Invariants
 //! - For one key, entries of an earlier table in visiting order are newer than those of a later one.
 //! - Live ranges of tables of one level below 0 do not overlap.
-//! - A version keeps its tables (and their open files) alive; a table's file is unlinked only after the last one ends.
+//! - A version keeps its tables and value files open; a file is unlinked only after the last version that has it ends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::entry::Pointer;
 use crate::error::Error;
 use crate::fold::Stack;
 use crate::manifest::{Edit, TableRecord};
-use crate::run::Run;
+use crate::run::{LevelCursor, Run, TablePart};
 use crate::sstable::{KeyHash, Table};
+use crate::value_log::ValueFile;
 
 /// Levels: 128 MiB in level 1 and ten times more in each deeper one make 1.4 PiB in level 6.
 pub(crate) const LEVELS: usize = 7;
@@ -54,37 +58,55 @@ impl LiveTable {
         self.key_first().as_ref() <= key && key <= self.key_last().as_ref()
     }
 
-    /// A run over the live keys from `start` on, before `end`.
-    pub(crate) fn run(&self, start: &[u8], end: Option<&[u8]>) -> Run {
+    /// The part that lives.
+    pub(crate) fn part(&self) -> TablePart {
         debug_assert!(self.key_first() <= self.key_last(), "some of it lives");
-        let start = start.max(self.key_first().as_ref());
-        Box::new(self.table.cursor(start, end))
+        TablePart { table: Arc::clone(&self.table), key_first: self.key_first().clone() }
     }
+}
+
+/// A value file, and how much of it lives.
+#[derive(Clone)]
+pub(crate) struct LiveValues {
+    /// The open file.
+    pub(crate) file: Arc<ValueFile>,
+    /// Bytes of values that live tables point to, at most: what newer tables hide is still counted.
+    pub(crate) live_bytes: u64,
+    /// Tables that point into it.
+    tables: u64,
 }
 
 /// All live tables.
 #[derive(Clone)]
 pub(crate) struct Version {
     levels: [Vec<LiveTable>; LEVELS],
+    values: BTreeMap<u64, LiveValues>,
 }
 
 impl Version {
     /// A version without tables.
     pub(crate) fn empty() -> Version {
-        Version { levels: std::array::from_fn(|_| Vec::new()) }
+        Version { levels: std::array::from_fn(|_| Vec::new()), values: BTreeMap::new() }
     }
 
     /// The version after `edit`; `opened` holds the tables it adds that are not in this one.
     pub(crate) fn apply(&self, edit: &Edit, opened: &[Arc<Table>]) -> Version {
         let mut next = self.clone();
-        for level in &mut next.levels {
-            level.retain(|live| !edit.removes.contains(&live.file_id()));
-        }
         for record in &edit.adds {
             let table = self.table(record.meta.file_id, opened);
+            next.count_values(&table);
             let live = LiveTable { table, trimmed_to: record.trimmed_to.clone() };
             let level = next.levels.get_mut(usize::from(record.level));
             level.expect("levels were checked when the record was read or made").push(live);
+        }
+        for file_id in &edit.removes {
+            let table = self.table(*file_id, &[]);
+            next.forget_values(&table);
+            // The first of its kind: an edit may remove a table and add it again, which is behind the old one.
+            let holds = |level: &&mut Vec<LiveTable>| level.iter().any(|t| t.file_id() == *file_id);
+            let level = next.levels.iter_mut().find(holds).expect("the table was found above");
+            let at = level.iter().position(|live| live.file_id() == *file_id);
+            level.remove(at.expect("the level holds it"));
         }
         next.sort();
         assert!(
@@ -104,6 +126,17 @@ impl Version {
             .iter()
             .enumerate()
             .flat_map(|(level, tables)| tables.iter().map(move |t| (level, t)))
+    }
+
+    /// The value files that tables point into, by id.
+    pub(crate) fn values(&self) -> &BTreeMap<u64, LiveValues> {
+        &self.values
+    }
+
+    /// The value file of `pointer`.
+    pub(crate) fn value_file(&self, pointer: &Pointer) -> &Arc<ValueFile> {
+        let live = self.values.get(&pointer.file_id);
+        &live.expect("a table lists the files that it points into").file
     }
 
     /// Pushes what the tables hold of `key` on `stack`, newest first, until it is settled.
@@ -129,26 +162,55 @@ impl Version {
     }
 
     /// Runs over keys from `start` on, before `end`, newest first: one per level-0 table, one per deeper level.
-    pub(crate) fn runs(&self, start: &[u8], end: Option<&[u8]>) -> Vec<Run> {
+    pub(crate) fn runs(&self, start: &[u8], end: Option<&[u8]>) -> Result<Vec<Run>, Error> {
         let mut runs = Vec::new();
         let overlaps = |live: &&LiveTable| {
             live.key_last().as_ref() >= start
                 && end.is_none_or(|end| live.key_first().as_ref() < end)
+                && live.table.may_contain_range(start, end)
         };
-        runs.extend(self.level(0).iter().filter(overlaps).map(|live| live.run(start, end)));
+        for live in self.level(0).iter().filter(overlaps) {
+            runs.push(Run::Table(live.part().cursor(start, end)?));
+        }
         for level in self.levels.iter().skip(1) {
-            let tables: Vec<_> = level.iter().filter(overlaps).cloned().collect();
+            let tables: Vec<_> = level.iter().filter(overlaps).map(LiveTable::part).collect();
             if !tables.is_empty() {
-                runs.push(chain(tables, start, end));
+                runs.push(Run::Level(Box::new(LevelCursor::new(tables, start, end)?)));
             }
         }
-        runs
+        Ok(runs)
     }
 
     fn table(&self, file_id: u64, opened: &[Arc<Table>]) -> Arc<Table> {
         let present = self.tables().map(|(_, live)| &live.table);
         let found = opened.iter().chain(present).find(|table| table.meta().file_id == file_id);
         Arc::clone(found.expect("an added table is open or was there before"))
+    }
+
+    fn count_values(&mut self, table: &Table) {
+        for reference in table.references() {
+            let file = &reference.file;
+            let live = self.values.entry(file.file_id()).or_insert_with(|| LiveValues {
+                file: Arc::clone(file),
+                live_bytes: 0,
+                tables: 0,
+            });
+            live.live_bytes += reference.live_bytes;
+            live.tables += 1;
+        }
+    }
+
+    fn forget_values(&mut self, table: &Table) {
+        for reference in table.references() {
+            let file_id = reference.file.file_id();
+            let live = self.values.get_mut(&file_id).expect("it was counted when it was added");
+            live.live_bytes -= reference.live_bytes;
+            live.tables -= 1;
+            if live.tables == 0 {
+                assert!(live.live_bytes == 0, "references add up");
+                self.values.remove(&file_id);
+            }
+        }
     }
 
     fn sort(&mut self) {
@@ -167,13 +229,6 @@ impl Version {
             }
         }
     }
-}
-
-/// One run over the tables of a level, each opened when the one before it ends.
-pub(crate) fn chain(tables: Vec<LiveTable>, start: &[u8], end: Option<&[u8]>) -> Run {
-    let start = Bytes::copy_from_slice(start);
-    let end = end.map(Bytes::copy_from_slice);
-    Box::new(tables.into_iter().flat_map(move |live| live.run(&start, end.as_deref())))
 }
 
 /// Whether a record read from the manifest can be part of a version.

@@ -85,7 +85,8 @@ impl Expectation<'_> {
     }
 
     fn check_files(&self, disk: &SimDisk, engine: &Engine) -> Result<(), String> {
-        let allowed = engine.statistics().tables + FILES_BESIDE_TABLES;
+        let statistics = engine.statistics();
+        let allowed = statistics.tables + statistics.value_files + FILES_BESIDE_TABLES;
         let names = disk.names();
         if names.len() as u64 > allowed {
             return Err(format!("more than {allowed} files are left: {}", names.join(" ")));

@@ -1,10 +1,11 @@
-//! Executes one bounded unit of compaction.
+//! Executes one bounded unit of compaction or relocation.
 //!
 //! Called by the engine without any lock but the one that keeps compactions single; reads go on undisturbed.
 //!
-//! 1. One run per upper table of level 0, or one for the upper level; one run for the lower tables.
+//! 1. One run per upper table of level 0, or one for the upper level; one run for the lower tables. A relocation has one
+//!    run over one table, which it writes anew in its own level.
 //! 2. Key by key: gather, fold with the inputs' floor, append to the outputs.
-//! 3. Stop before the next key once `budget_bytes` were taken from the inputs.
+//! 3. Stop before the next key once `budget_bytes` were taken from the inputs or written as values.
 //! 4. Inputs that end before that key are removed; inputs that reach it are trimmed to it (removed and added again
 //!    with a new bound); those not reached stay as they are.
 //!
@@ -12,36 +13,33 @@
 //! - At least one key is moved, so that repeating units comes to an end.
 //! - Nothing of the store changes here: the engine commits the [`Outcome`], or drops it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
-use crate::disk::Disk;
 use crate::error::Error;
-use crate::fold::Stack;
+use crate::fold::{Floor, Stack};
 use crate::manifest::TableRecord;
 use crate::merge::MergeOperator;
-use crate::options::Options;
-use crate::run::{MergedRuns, Run};
+use crate::run::{LevelCursor, MergedRuns, Run};
 use crate::sstable::Table;
-use crate::version::{LiveTable, Version, chain};
+use crate::version::{LiveTable, Version};
 
-use super::outputs::{FileIds, Outputs};
+use super::outputs::{Counts, Making, Outputs, Placing};
 use super::pick::Inputs;
 
 /// What a unit works with.
 pub(crate) struct Job<'a> {
-    /// Where tables are written.
-    pub(crate) disk: &'a dyn Disk,
-    /// Table shape.
-    pub(crate) options: &'a Options,
+    /// How new files are made.
+    pub(crate) making: Making<'a>,
     /// Joins operands.
     pub(crate) merge: &'a dyn MergeOperator,
-    /// Names new tables.
-    pub(crate) file_ids: &'a FileIds,
-    /// Bytes of keys and values to take before stopping.
+    /// Bytes to take from inputs, or to write as values, before stopping.
     pub(crate) budget_bytes: u64,
+    /// Value files that no value is to stay in.
+    pub(crate) leaving: &'a BTreeSet<u64>,
 }
 
 /// What a unit did, to be committed.
@@ -56,41 +54,87 @@ pub(crate) struct Outcome {
     pub(crate) obsolete: Vec<Arc<Table>>,
     /// Bytes of keys and values taken.
     pub(crate) taken_bytes: u64,
-    /// Keys the merge operator refused.
-    pub(crate) unfolded_keys: u64,
+    /// Value files that a value could not be moved out of.
+    pub(crate) damaged: BTreeSet<u64>,
+    /// What was written.
+    pub(crate) counts: Counts,
 }
 
-/// Runs one unit over `inputs` of `version`.
+/// Runs one unit of compaction over `inputs` of `version`.
 pub(crate) fn execute(job: &Job<'_>, version: &Version, inputs: &Inputs) -> Result<Outcome, Error> {
     assert!(!inputs.uppers.is_empty() && inputs.level + 1 < crate::version::LEVELS);
     let uppers = select(version, inputs.level, &inputs.uppers);
     let lowers = select(version, inputs.level + 1, &inputs.lowers);
-    let mut merged = MergedRuns::new(runs(inputs.level, &uppers, &lowers))?;
-    let mut outputs = Outputs::new(job.disk, job.options, job.file_ids, job.options.table_bytes);
-    let mut stack = Stack::default();
-    let mut taken_bytes = 0;
-    while let Some((key, key_bytes)) = merged.next_key(&mut stack)? {
-        outputs.add(&key, &stack.fold(&key, job.merge, inputs.floor))?;
-        taken_bytes += key_bytes;
-        if taken_bytes >= job.budget_bytes {
-            break;
+    let mut runs: Vec<Run> = Vec::new();
+    if inputs.level == 0 {
+        for live in &uppers {
+            runs.push(Run::Table(live.part().cursor(&[], None)?));
         }
+    } else {
+        runs.push(chain(&uppers)?);
     }
-    let stopped_at = merged.peek_key().cloned();
-    assert!(taken_bytes > 0 || stopped_at.is_none(), "a unit moves at least one key");
-    let unfolded_keys = outputs.unfolded_keys();
-    let opened = outputs.finish()?;
-    let mut outcome = Outcome {
-        removes: Vec::new(),
-        adds: opened.iter().map(|table| record(inputs.level + 1, table, None)).collect(),
-        opened,
-        obsolete: Vec::new(),
-        taken_bytes,
-        unfolded_keys,
-    };
+    runs.push(chain(&lowers)?);
+    let (mut outcome, stopped_at) = merge_runs(job, runs, inputs.level + 1, inputs.floor)?;
     retire(&mut outcome, inputs.level, &uppers, stopped_at.as_ref());
     retire(&mut outcome, inputs.level + 1, &lowers, stopped_at.as_ref());
     Ok(outcome)
+}
+
+/// Writes table `file_id` of `level` anew, without values in files that are to be left.
+pub(crate) fn relocate(
+    job: &Job<'_>,
+    version: &Version,
+    (level, file_id): (usize, u64),
+) -> Result<Outcome, Error> {
+    assert!(level > 0, "tables of level 0 are in the order of their age, and cannot be split");
+    let table = select(version, level, &[file_id]);
+    // Nothing is dropped: whether something lies below was not looked at.
+    let (mut outcome, stopped_at) = merge_runs(job, vec![chain(&table)?], level, Floor::Maybe)?;
+    retire(&mut outcome, level, &table, stopped_at.as_ref());
+    Ok(outcome)
+}
+
+/// Merges `runs` into tables of `level`; returns what was written, and the first key that was not taken.
+fn merge_runs(
+    job: &Job<'_>,
+    runs: Vec<Run>,
+    level: usize,
+    floor: Floor,
+) -> Result<(Outcome, Option<Bytes>), Error> {
+    let placing = Placing {
+        logged_in: None,
+        leaving: job.leaving.clone(),
+        compression: match floor {
+            Floor::Maybe => job.making.options.compression,
+            Floor::Bottom => job.making.options.compression_bottom,
+        },
+        table_bytes: job.making.options.table_bytes,
+    };
+    let mut merged = MergedRuns::new(runs);
+    let mut outputs = Outputs::new(job.making, placing);
+    let mut stack = Stack::default();
+    let (mut taken_bytes, mut moved_bytes) = (0, 0);
+    while let Some(key_bytes) = merged.next_key(&mut stack)? {
+        let fold = stack.fold(merged.key(), floor, job.merge, job.making.values)?;
+        moved_bytes += outputs.add(merged.key(), fold)?;
+        taken_bytes += key_bytes;
+        if taken_bytes + moved_bytes >= job.budget_bytes {
+            break;
+        }
+    }
+    let stopped_at = merged.peek_key().map(Bytes::copy_from_slice);
+    assert!(taken_bytes > 0 || stopped_at.is_none(), "a unit moves at least one key");
+    let finished = outputs.finish()?;
+    let outcome = Outcome {
+        removes: Vec::new(),
+        adds: finished.tables.iter().map(|table| record(level, table, None)).collect(),
+        opened: finished.tables,
+        obsolete: Vec::new(),
+        taken_bytes,
+        damaged: finished.damaged,
+        counts: finished.counts,
+    };
+    Ok((outcome, stopped_at))
 }
 
 /// The named tables of a level, in visiting order.
@@ -102,14 +146,9 @@ fn select(version: &Version, level: usize, file_ids: &[u64]) -> Vec<LiveTable> {
     selected
 }
 
-fn runs(level: usize, uppers: &[LiveTable], lowers: &[LiveTable]) -> Vec<Run> {
-    let mut runs: Vec<Run> = if level == 0 {
-        uppers.iter().map(|live| live.run(&[], None)).collect()
-    } else {
-        vec![chain(uppers.to_vec(), &[], None)]
-    };
-    runs.push(chain(lowers.to_vec(), &[], None));
-    runs
+fn chain(tables: &[LiveTable]) -> Result<Run, Error> {
+    let parts = tables.iter().map(LiveTable::part).collect();
+    Ok(Run::Level(Box::new(LevelCursor::new(parts, &[], None)?)))
 }
 
 /// Removes or trims the inputs of one level, given the first key that was not moved.

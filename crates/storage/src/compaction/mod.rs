@@ -6,7 +6,8 @@
 //! 2. [`execute()`] merges the inputs key by key from their lowest live key, folds each key, and writes new tables.
 //! 3. When the budget is spent at a key, the unit ends there: inputs that go on are *trimmed* to that key, inputs
 //!    that are used up leave. The next unit continues with the trimmed ones.
-//! 4. The engine commits removals, trims and additions as one manifest edit.
+//! 4. [`choose_files`] decides which value files to empty; [`relocate`] rewrites a table without pointers into them.
+//! 5. The engine commits removals, trims and additions as one manifest edit.
 //!
 //! Invariants
 //! - A unit reads and writes at most about its budget, whatever the overlap of the tables.
@@ -20,7 +21,10 @@ mod execute;
 
 pub(crate) mod pick;
 
+mod relocation;
+
 mod outputs;
 
-pub(crate) use execute::{Job, execute};
-pub(crate) use outputs::{FileIds, Outputs};
+pub(crate) use execute::{Job, Outcome, execute, relocate};
+pub(crate) use outputs::{Counts, FileIds, Making, Outputs, Placing, Values};
+pub(crate) use relocation::{FileShape, choose_files};

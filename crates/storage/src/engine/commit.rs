@@ -1,10 +1,12 @@
-//! The write path: what the leader of a group does.
+//! The write path: from a batch to the log and the memtable.
 //!
-//! Entered through `Engine::write`; the queue decides who leads.
+//! Entered through `Engine::write`. With `Durability::Fsync` the queue decides who leads a group; with
+//! `Durability::Periodic` every writer commits its own batch under the log lock: handing a batch to another thread and
+//! waiting to be woken costs more than appending it.
 //!
 //! 1. Take the log lock; refuse if closed, poisoned, or short of disk space.
-//! 2. Make room: seal a full memtable, flush inline if too many are sealed, compact inline if level 0 is full.
-//! 3. Gather the group; append it as one record; fsync (with `Durability::Fsync`).
+//! 2. Make room: seal a full memtable; if too many are sealed or level 0 is full, flush or compact first.
+//! 3. Append the group as one record; fsync (with `Durability::Fsync`).
 //! 4. Insert it in the memtable; publish its sequence number: now it is visible.
 //! 5. Hand leadership on and wake the group.
 //!
@@ -12,23 +14,45 @@
 //! - Log before memtable: what a reader sees is in the log (and durable, with `Durability::Fsync`).
 //! - An error before step 3 writes nothing. An error of the append or the fsync poisons the engine, except a full disk,
 //!   which writes nothing either.
-//! - Lock order: log, flushing, compacting, manifest, tree. No lock here is ever taken by a read but the last, briefly.
+//! - A panic between append and insert poisons the engine: log and memtable would disagree.
+//! - Lock order: see `engine/mod.rs`. No lock here is ever taken by a read, but a memtable's shard, briefly.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
+use bytes::Bytes;
 
 use crate::batch::{Batch, operations};
 use crate::error::{Error, Limit};
 use crate::files::{FileKind, temporary};
 use crate::memtable::Memtable;
 use crate::options::Durability;
-use crate::wal::{Origin, Segment, Synced};
+use crate::wal::{Log, Origin, Segment, SyncStep};
 
-use super::queue::{Group, Ticket, Turn};
+use super::health::Health;
+use super::queue::{Group, Turn};
 use super::view::Tree;
 use super::{Budget, Engine};
+
+/// Bytes of log between two looks at the free space of the disk: a look costs about as much as an append.
+const FREE_SPACE_EVERY_BYTES: u64 = 1_024 * 1_024;
+
+/// What the log lock guards.
+pub(super) struct Writing {
+    pub(super) log: Log,
+    /// Bytes that may be appended before the free space is looked at again.
+    unchecked_bytes_left: u64,
+}
+
+impl Writing {
+    pub(super) fn new(log: Log) -> Writing {
+        Writing { log, unchecked_bytes_left: 0 }
+    }
+}
+
+/// A batch to commit: its encoded operations, and their number.
+pub(super) type Part = (Bytes, u32);
 
 impl Engine {
     pub(super) fn write_batch(&self, batch: Batch) -> Result<(), Error> {
@@ -36,6 +60,10 @@ impl Engine {
         self.check_sizes(&batch)?;
         if batch.is_empty() {
             return Ok(());
+        }
+        if self.options.durability == Durability::Periodic {
+            let _place = self.queue.enter()?;
+            return self.commit_alone(batch);
         }
         match self.queue.join(batch)? {
             Turn::Done(outcome) => outcome,
@@ -46,32 +74,49 @@ impl Engine {
         }
     }
 
+    /// Makes every write that has returned durable. Writers go on meanwhile.
     pub(super) fn sync_log(&self) -> Result<(), Error> {
-        let mut log = self.log.lock();
         self.health.check_writable()?;
-        self.sync_segment(&mut log)
+        let plan = self.writing.lock().log.plan_sync();
+        self.run_syncs(&plan)
     }
 
-    /// Seals the active memtable, unless it is empty: syncs its segment and begins a new one.
-    pub(super) fn seal(&self, log: &mut Segment) -> Result<(), Error> {
+    /// Carries out a plan of the log, oldest first; one plan at a time.
+    pub(super) fn run_syncs(&self, plan: &[SyncStep]) -> Result<(), Error> {
+        let _syncing = self.syncing.lock();
+        for step in plan {
+            self.health.check_readable()?; // a file whose fsync failed is never synced again
+            if self.durable.covers(step) {
+                continue;
+            }
+            let mut synced = step.run();
+            if synced.is_err() && seeded_bug(Mutant::FsyncRetried) {
+                synced = step.run();
+            }
+            self.health.settle(synced.map_err(Error::from))?;
+            self.durable.confirm(step);
+            self.counters.fsyncs.add(1);
+        }
+        Ok(())
+    }
+
+    /// Seals the active memtable, unless it is empty, and begins a new one in a new segment.
+    pub(super) fn seal(&self, log: &mut Log) -> Result<(), Error> {
         let active = Arc::clone(&self.current_tree().active);
         if active.is_empty() {
             return Ok(());
         }
-        assert!(active.segment_id() == log.file_id(), "one segment per memtable");
-        self.sync_segment(log)?;
-        let sequence = log.sequence_last();
-        let file_id = self.file_ids.mint();
-        let published = Segment::draft(&*self.disk, file_id, Origin::Fresh, sequence)
-            .and_then(|draft| draft.publish(&*self.disk));
-        if published.is_err() {
-            // Best effort, so that a full disk does not collect drafts; the next open removes what stays.
-            let _ = self.disk.remove(&temporary(&FileKind::Segment.name(file_id)));
-        }
-        *log = self.health.settle(published)?;
-        self.wal_bytes.store(log.bytes(), Ordering::Relaxed);
+        assert!(active.segment_id() == log.active().file_id(), "one segment per memtable");
+        let spare = self.spare.lock().take();
+        let next = match spare {
+            Some(spare) => spare,
+            None => self.prepare_segment()?,
+        };
+        log.roll(next);
+        let sequence = log.active().sequence_last();
+        self.wal_bytes.store(log.active().bytes(), Ordering::Relaxed);
         assert!(active.sequence_last() == sequence, "nothing is between log and memtable");
-        let fresh = Arc::new(Memtable::new(log.file_id(), sequence));
+        let fresh = Arc::new(Memtable::new(log.active().file_id(), sequence));
         self.replace_tree(|tree| {
             let mut sealed = vec![active];
             sealed.extend_from_slice(&tree.sealed);
@@ -80,60 +125,90 @@ impl Engine {
         Ok(())
     }
 
-    fn lead(&self, group: &mut Group<'_>) -> Result<(), Error> {
-        let mut log = self.log.lock();
-        self.health.check_writable()?;
-        self.check_free_space()?;
-        self.make_room(&mut log)?;
-        self.commit(&mut log, group.gather())
+    /// An empty segment with its name.
+    pub(super) fn prepare_segment(&self) -> Result<Segment, Error> {
+        let file_id = self.file_ids.mint();
+        let published = Segment::draft(&*self.disk, file_id, Origin::Fresh, 0)
+            .and_then(|draft| draft.publish(&*self.disk));
+        if published.is_err() {
+            // Best effort, so that a full disk does not collect drafts; the next open removes what stays.
+            let _ = self.disk.remove(&temporary(&FileKind::Segment.name(file_id)));
+        }
+        self.health.settle(published)
     }
 
-    fn commit(&self, log: &mut Segment, tickets: &[Arc<Ticket>]) -> Result<(), Error> {
-        let count: u32 = tickets.iter().map(|ticket| ticket.operations).sum();
-        let appended = log.append(tickets.iter().map(|ticket| &ticket.encoded), count);
-        let sequence_first = self.health.settle(appended)?;
-        assert!(sequence_first == self.sequence_visible.load(Ordering::Relaxed) + 1);
+    fn lead(&self, group: &mut Group<'_>) -> Result<(), Error> {
+        let mut writing = self.writing.lock();
+        self.prepare_commit(&mut writing)?;
+        self.commit(&mut writing, &group.gather())
+    }
+
+    fn commit_alone(&self, batch: Batch) -> Result<(), Error> {
+        let operations = crate::codec::length_u32(batch.len());
+        let part = (batch.into_encoded(), operations);
+        let mut writing = self.writing.lock();
+        self.prepare_commit(&mut writing)?;
+        let guard = PoisonOnPanic { health: Some(&self.health) };
+        let outcome = self.commit(&mut writing, &[part]);
+        guard.disarm();
+        outcome
+    }
+
+    fn prepare_commit(&self, writing: &mut Writing) -> Result<(), Error> {
+        self.health.check_writable()?;
+        self.check_free_space(writing)?;
+        self.make_room(&mut writing.log)
+    }
+
+    fn commit(&self, writing: &mut Writing, parts: &[Part]) -> Result<(), Error> {
+        let log = &mut writing.log;
+        let count: u32 = parts.iter().map(|(_, operations)| operations).sum();
+        let appended = log.append(parts.iter().map(|(encoded, _)| encoded), count);
+        let appended = self.health.settle(appended)?;
+        assert!(appended.sequence_first == self.sequence_visible.load(Ordering::Relaxed) + 1);
         if self.options.durability == Durability::Fsync && !seeded_bug(Mutant::AckBeforeFsync) {
-            self.sync_segment(log)?;
+            self.run_syncs(&log.plan_sync())?;
         }
-        let written = tickets.iter().flat_map(|ticket| operations(ticket.encoded.clone()));
-        let written = written.map(|operation| operation.expect("a batch encodes what it decodes"));
-        let tree = self.current_tree();
-        assert!(tree.active.segment_id() == log.file_id(), "one memtable per segment");
-        tree.active.insert(sequence_first, written, &*self.merge);
-        assert!(tree.active.sequence_last() == log.sequence_last(), "log and memtable agree");
-        self.wal_bytes.store(log.bytes(), Ordering::Relaxed);
-        self.sequence_visible.store(log.sequence_last(), Ordering::Release);
+        let mut begin = appended.begin;
+        let written = parts.iter().flat_map(|(encoded, _)| {
+            let at = begin;
+            begin += encoded.len() as u64;
+            operations(encoded.clone()).map(move |operation| {
+                operation.expect("a batch encodes what it decodes").into_logged(at)
+            })
+        });
+        let tree = self.tree.load();
+        assert!(tree.active.segment_id() == log.active().file_id(), "one memtable per segment");
+        tree.active.insert(appended.sequence_first, written, &*self.merge);
+        let sequence_last = log.active().sequence_last();
+        assert!(tree.active.sequence_last() == sequence_last, "log and memtable agree");
+        self.wal_bytes.store(log.active().bytes(), Ordering::Relaxed);
+        self.sequence_visible.store(sequence_last, Ordering::Release);
+        let bytes: u64 = parts.iter().map(|(encoded, _)| encoded.len() as u64).sum();
+        writing.unchecked_bytes_left = writing.unchecked_bytes_left.saturating_sub(bytes);
         self.counters.groups.add(1);
         self.counters.entries.add(u64::from(count));
+        self.counters.written_bytes.add(bytes);
         Ok(())
     }
 
-    fn make_room(&self, log: &mut Segment) -> Result<(), Error> {
-        let active_bytes = self.current_tree().active.bytes();
-        if active_bytes >= self.options.memtable_bytes_max
-            || log.bytes() >= self.options.wal_segment_bytes_max
+    fn make_room(&self, log: &mut Log) -> Result<(), Error> {
+        let tree = self.tree.load();
+        if tree.active.bytes() >= self.options.memtable_bytes_max
+            || log.active().bytes() >= self.options.wal_segment_bytes_max
         {
+            drop(tree);
             self.seal(log)?;
         }
-        while self.current_tree().sealed.len() > self.options.memtables_sealed_max {
+        while self.tree.load().sealed.len() > self.options.memtables_sealed_max {
+            self.counters.stalls.add(1);
             let _flushing = self.flushing.lock();
             self.flush_oldest()?;
         }
-        while self.current_tree().version.level(0).len() >= self.options.tables_l0_max {
-            let _compacting = self.compacting.lock();
-            self.compact_unit(Budget::default())?;
-        }
-        Ok(())
-    }
-
-    fn sync_segment(&self, log: &mut Segment) -> Result<(), Error> {
-        self.health.check_readable()?; // a file whose fsync failed is never synced again
-        let synced = log.sync();
-        let synced =
-            if synced.is_err() && seeded_bug(Mutant::FsyncRetried) { log.sync() } else { synced };
-        if self.health.settle(synced)? == Synced::Now {
-            self.counters.fsyncs.add(1);
+        while self.tree.load().version.level(0).len() >= self.options.tables_l0_max {
+            self.counters.stalls.add(1);
+            let mut compacting = self.compacting.lock();
+            self.compact_unit(&mut compacting, Budget::default())?;
         }
         Ok(())
     }
@@ -152,7 +227,10 @@ impl Engine {
         }
     }
 
-    fn check_free_space(&self) -> Result<(), Error> {
+    fn check_free_space(&self, writing: &mut Writing) -> Result<(), Error> {
+        if writing.unchecked_bytes_left > 0 {
+            return Ok(());
+        }
         let limit = self.options.free_bytes_min;
         let free = self
             .disk
@@ -161,6 +239,26 @@ impl Engine {
         if free < limit {
             return Err(Error::Overloaded { what: Limit::DiskFreeBytes, limit });
         }
+        writing.unchecked_bytes_left = FREE_SPACE_EVERY_BYTES;
         Ok(())
+    }
+}
+
+/// Poisons the engine unless it is disarmed: a writer panicked.
+struct PoisonOnPanic<'a> {
+    health: Option<&'a Health>,
+}
+
+impl PoisonOnPanic<'_> {
+    fn disarm(mut self) {
+        self.health = None;
+    }
+}
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if let Some(health) = self.health {
+            health.poison("a writer panicked while it wrote");
+        }
     }
 }

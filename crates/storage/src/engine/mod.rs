@@ -3,12 +3,14 @@
 //! Opened once by the node, shared by all its threads; the only way in and out of the store.
 //!
 //! 1. Writes go through `commit.rs`: group commit, log, memtable.
-//! 2. Reads go through `view.rs`: a view of one moment, without locks.
-//! 3. Background work goes through `maintain.rs`, one bounded unit per call.
+//! 2. Reads go through `view.rs`: a view of one moment, without locks; `scan.rs` cuts pages, `snapshot.rs` keeps views.
+//! 3. Background work goes through `maintain.rs`, one bounded unit per call: `flush.rs`, `compact.rs`; both install what
+//!    they made through `install.rs`; `removal.rs` unlinks what is left over.
 //! 4. `recovery.rs` opens, `health.rs` says whether the engine still serves.
 //!
 //! Invariants
-//! - Lock order: `log`, `flushing`, `compacting`, `manifest`, `tree`, `removals`; a thread takes them only downwards.
+//! - Lock order: `writing`, `spare`, `flushing`, `compacting`, `syncing`, `manifest`, `tree_change`, `removals`; a thread
+//!   takes them only downwards.
 //! - The current tree is replaced as a whole; whoever has taken it keeps a consistent one.
 //! - No thread, clock or timer is used; every bound is in [`Options`].
 
@@ -18,7 +20,19 @@ mod commit;
 
 mod maintain;
 
+mod flush;
+
+mod compact;
+
+mod install;
+
+mod removal;
+
+mod snapshot;
+
 mod view;
+
+mod scan;
 
 mod queue;
 
@@ -30,25 +44,32 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use crate::batch::Batch;
+use crate::cache::Cache;
 use crate::compaction::FileIds;
 use crate::disk::{Disk, Lock};
 use crate::error::Error;
 use crate::manifest::Manifest;
 use crate::merge::MergeOperator;
 use crate::options::Options;
-use crate::wal::Segment;
+use crate::value_log::ValueFiles;
+use crate::version::LEVELS;
+use crate::wal::{Durable, Segment};
 
 pub use health::Status;
-pub use statistics::Statistics;
-pub use view::{ScanLimit, ScanPage, Snapshot};
+pub use scan::{DigestPage, ScanLimit, ScanPage};
+pub use snapshot::Snapshot;
+pub use statistics::{LevelShape, Statistics};
 
+use commit::Writing;
+use compact::Compacting;
 use health::Health;
-use maintain::Removal;
 use queue::CommitQueue;
+use removal::Removal;
 use statistics::Counters;
 use view::{Tree, View};
 
@@ -59,18 +80,28 @@ pub struct Engine {
     merge: Arc<dyn MergeOperator>,
     health: Arc<Health>,
     queue: CommitQueue,
-    /// The active log segment; held by the leader of a group.
-    log: Mutex<Segment>,
+    /// The log; held by the leader of a group.
+    writing: Mutex<Writing>,
+    /// An empty segment for when the active one is full.
+    spare: Mutex<Option<Segment>>,
     /// Held while a memtable is flushed.
     flushing: Mutex<()>,
     /// Held while a unit of compaction runs.
-    compacting: Mutex<()>,
+    compacting: Mutex<Compacting>,
+    /// Held while segments of the log are synced.
+    syncing: Mutex<()>,
+    /// What of the log is durable.
+    durable: Arc<Durable>,
     manifest: Mutex<Manifest>,
-    tree: RwLock<Arc<Tree>>,
+    /// Held while the tree is replaced.
+    tree_change: Mutex<()>,
+    tree: ArcSwap<Tree>,
     sequence_visible: AtomicU64,
-    /// Bytes of the active log segment, for statistics.
+    /// Bytes of the active log segment.
     wal_bytes: AtomicU64,
     file_ids: FileIds,
+    value_files: ValueFiles,
+    cache: Arc<Cache>,
     removals: Mutex<Vec<Removal>>,
     counters: Counters,
     /// Released last.
@@ -101,7 +132,8 @@ impl Engine {
     ///
     /// With [`Durability::Fsync`](crate::Durability::Fsync) it returns once the batch is durable: after the first fsync
     /// that starts after this call, shared with every batch that queued while the previous one ran; no delay is added.
-    /// Blocks the calling thread. Concurrent writers are committed in the order in which they queued.
+    /// Blocks the calling thread. Concurrent writers are committed in the order in which they queued. With
+    /// [`Durability::Periodic`](crate::Durability::Periodic) it returns after the append.
     ///
     /// Back-pressure: if more than `memtables_sealed_max` memtables wait for a flush, or level 0 has `tables_l0_max`
     /// tables, the writer flushes or compacts itself first. So nothing grows without bound, and nothing deadlocks, even
@@ -119,14 +151,16 @@ impl Engine {
 
     /// The value of `key`, with all its merge operands joined.
     ///
-    /// Cost: memory, plus one block read per table whose filter says "maybe" until a put or delete is found.
+    /// Cost: memory, plus, for what is not cached, an index and a data block of each table whose filter says "maybe" until
+    /// a put or delete is found, and one read of exactly the value if it is a separated one.
     /// Concurrent with everything; no lock is held while the disk is read.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Disk`] or [`Error::Merge`] concern this key; [`Error::Poisoned`] all.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         self.health.check_readable()?;
-        self.view().get(key, &*self.merge)
+        let tree = self.tree.load();
+        self.view(&tree).get(key)
     }
 
     /// Entries of the range `start..end` in key order, up to `limit`, and where to go on.
@@ -137,19 +171,39 @@ impl Engine {
     /// As [`get`](Engine::get), for any key of the page.
     pub fn scan(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<ScanPage, Error> {
         self.health.check_readable()?;
-        self.view().scan(range, limit, &*self.merge)
+        let tree = self.current_tree();
+        self.view(&tree).scan(range, limit)
+    }
+
+    /// Keys of the range `start..end` in key order, with the digests of their values: what a comparison of replicas needs.
+    ///
+    /// Cost: reads no separated value, unless operands of a key have to be joined.
+    ///
+    /// # Errors
+    /// As [`scan`](Engine::scan); damage to a value that is not read is not found.
+    pub fn scan_digests(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<DigestPage, Error> {
+        self.health.check_readable()?;
+        let tree = self.current_tree();
+        self.view(&tree).scan_digests(range, limit)
     }
 
     /// A consistent view of everything written so far. Costs a few reference counts.
     pub fn snapshot(&self) -> Snapshot {
-        let (merge, health) = (Arc::clone(&self.merge), Arc::clone(&self.health));
-        Snapshot { view: self.view(), merge, health }
+        let tree = self.current_tree();
+        let sequence = self.view(&tree).sequence;
+        Snapshot {
+            tree,
+            sequence,
+            cache: Arc::clone(&self.cache),
+            merge: Arc::clone(&self.merge),
+            health: Arc::clone(&self.health),
+        }
     }
 
-    /// Does one bounded unit of flush or compaction; the caller repeats it from a thread while there is work.
+    /// Does one bounded unit of flush, compaction or relocation; the caller repeats it from a thread while there is work.
     ///
     /// A flush writes one memtable, whatever the budget; a compaction takes about `budget` bytes from its inputs, and
-    /// at least one output table's worth. Several threads may call it: one flushes while another compacts, and
+    /// at least one output table's worth; a relocation counts the values that it copies, too. Several threads may call it: one flushes while another compacts, and
     /// [`Progress::Idle`] also means that others are already at it.
     ///
     /// # Errors
@@ -160,7 +214,7 @@ impl Engine {
     }
 
     /// Makes every write that has returned durable; for [`Durability::Periodic`](crate::Durability::Periodic), called
-    /// on the interval. Writers wait meanwhile.
+    /// on the interval. Writers go on meanwhile.
     ///
     /// # Errors
     /// [`Error::Poisoned`] if the sync fails, now or ever before; [`Error::Closed`].
@@ -171,26 +225,30 @@ impl Engine {
     /// Counters and sizes, each of its own moment. Waits for nobody's I/O, except a running removal of files.
     pub fn statistics(&self) -> Statistics {
         let tree = self.current_tree();
-        let tables = || tree.version.tables();
         let memtables = std::iter::once(&tree.active).chain(&tree.sealed);
+        let shape = |level| {
+            let tables = tree.version.level(level);
+            let bytes = tables.iter().map(|live| live.table.meta().bytes).sum();
+            LevelShape { tables: tables.len() as u64, bytes }
+        };
+        let levels: Vec<LevelShape> = (0..LEVELS).map(shape).collect();
+        let values = tree.version.values();
         Statistics {
             status: self.health.status(),
             sequence_visible: self.sequence_visible.load(Ordering::Acquire),
-            tables: tables().count() as u64,
+            tables: levels.iter().map(|level| level.tables).sum(),
             tables_l0: tree.version.level(0).len() as u64,
-            table_bytes: tables().map(|(_, live)| live.table.meta().bytes).sum(),
+            table_bytes: levels.iter().map(|level| level.bytes).sum(),
+            levels,
+            value_files: values.len() as u64,
+            value_file_bytes: values.values().map(|live| live.file.bytes()).sum(),
+            value_live_bytes: values.values().map(|live| live.live_bytes).sum(),
             memtable_bytes: memtables.map(|memtable| memtable.bytes()).sum(),
             memtables_sealed: tree.sealed.len() as u64,
             wal_bytes: self.wal_bytes.load(Ordering::Relaxed),
-            fsyncs: self.counters.fsyncs.value(),
-            groups: self.counters.groups.value(),
-            entries: self.counters.entries.value(),
-            flushes: self.counters.flushes.value(),
-            compactions: self.counters.compactions.value(),
-            compaction_bytes: self.counters.compaction_bytes.value(),
-            merge_failures: self.counters.merge_failures.value(),
             removals_pending: self.removals.lock().len() as u64,
-            torn_bytes: self.counters.torn_bytes.value(),
+            cache: self.cache.statistics(),
+            ..self.counters.collect()
         }
     }
 
@@ -200,10 +258,10 @@ impl Engine {
     /// # Errors
     /// As a flush; the engine is closed all the same, and what was not flushed is still in the log.
     pub fn close(&self) -> Result<(), Error> {
-        let mut log = self.log.lock();
+        let mut writing = self.writing.lock();
         self.health.check_readable()?;
         self.health.close();
-        self.seal(&mut log)?;
+        self.seal(&mut writing.log)?;
         let _flushing = self.flushing.lock();
         while self.flush_oldest()?.is_some() {}
         assert!(self.current_tree().sealed.is_empty());
@@ -212,22 +270,22 @@ impl Engine {
         Ok(())
     }
 
-    fn view(&self) -> View {
-        // The tree first: everything below its active memtable is then covered by the sequence number.
-        let tree = self.current_tree();
+    /// The view of this moment; `tree` was taken just now.
+    fn view<'a>(&'a self, tree: &'a Tree) -> View<'a> {
+        // The tree came first: everything below its active memtable is then covered by the sequence number.
         let sequence = self.sequence_visible.load(Ordering::Acquire);
         debug_assert!(tree.sealed.iter().all(|memtable| memtable.sequence_last() <= sequence));
-        View { tree, sequence }
+        View { tree, sequence, cache: &self.cache, merge: &*self.merge }
     }
 
     fn current_tree(&self) -> Arc<Tree> {
-        Arc::clone(&self.tree.read())
+        self.tree.load_full()
     }
 
     fn replace_tree(&self, change: impl FnOnce(&Tree) -> Tree) {
-        let mut tree = self.tree.write();
-        let next = change(&tree);
-        *tree = Arc::new(next);
+        let _changing = self.tree_change.lock();
+        let next = change(&self.tree.load());
+        self.tree.store(Arc::new(next));
     }
 }
 
@@ -272,6 +330,8 @@ pub enum Work {
     Flush,
     /// Tables were merged downwards.
     Compaction,
+    /// Values were copied out of files that are mostly garbage.
+    Relocation,
 }
 
 /// Whether more background work is due.

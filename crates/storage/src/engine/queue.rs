@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -22,6 +23,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::batch::Batch;
 use crate::error::{Error, Limit};
 
+use super::commit::Part;
 use super::health::Health;
 
 /// Bytes after which a group takes no more followers: a write this long costs more than its fsync (about 0.6 ms
@@ -31,6 +33,8 @@ const GROUP_BYTES_MAX: usize = 1_024 * 1_024;
 pub(super) struct CommitQueue {
     state: Mutex<State>,
     waiting_max: usize,
+    /// Writers that wait for the log without a ticket.
+    entered: AtomicUsize,
     health: Arc<Health>,
 }
 
@@ -46,9 +50,9 @@ enum Leadership {
 }
 
 /// A queued batch.
-pub(super) struct Ticket {
-    pub(super) operations: u32,
-    pub(super) encoded: Bytes,
+struct Ticket {
+    operations: u32,
+    encoded: Bytes,
     slot: Mutex<Slot>,
     wake: Condvar,
 }
@@ -70,7 +74,17 @@ pub(super) enum Turn<'a> {
 impl CommitQueue {
     pub(super) fn new(waiting_max: usize, health: Arc<Health>) -> CommitQueue {
         let state = State { waiting: VecDeque::new(), leadership: Leadership::Vacant };
-        CommitQueue { state: Mutex::new(state), waiting_max, health }
+        CommitQueue { state: Mutex::new(state), waiting_max, entered: AtomicUsize::new(0), health }
+    }
+
+    /// Counts a writer that commits alone, as long as it holds what it is given.
+    pub(super) fn enter(&self) -> Result<Entered<'_>, Error> {
+        let entered = Entered { queue: self };
+        if self.entered.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
+            let limit = self.waiting_max as u64;
+            return Err(Error::Overloaded { what: Limit::WritersQueued, limit });
+        }
+        Ok(entered)
     }
 
     /// Queues `batch` and waits until it is this writer's turn, or its batch was committed by another.
@@ -120,6 +134,17 @@ impl Ticket {
     }
 }
 
+/// The place of a writer that commits alone.
+pub(super) struct Entered<'a> {
+    queue: &'a CommitQueue,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.queue.entered.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The batches that are committed together, held by their leader.
 pub(super) struct Group<'a> {
     queue: &'a CommitQueue,
@@ -130,7 +155,7 @@ pub(super) struct Group<'a> {
 
 impl Group<'_> {
     /// Takes the front of the queue: the leader's batch, and followers while they fit.
-    pub(super) fn gather(&mut self) -> &[Arc<Ticket>] {
+    pub(super) fn gather(&mut self) -> Vec<Part> {
         assert!(self.tickets.is_empty(), "a group is gathered once");
         let mut state = self.queue.state.lock();
         let mut bytes = 0usize;
@@ -141,8 +166,9 @@ impl Group<'_> {
             }
             self.tickets.extend(state.waiting.pop_front());
         }
+        drop(state);
         assert!(!self.tickets.is_empty(), "the leader's own ticket is at the front");
-        &self.tickets
+        self.tickets.iter().map(|ticket| (ticket.encoded.clone(), ticket.operations)).collect()
     }
 
     /// Hands leadership on, wakes the followers, and returns the outcome for the leader itself.

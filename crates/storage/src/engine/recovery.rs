@@ -21,9 +21,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::batch::operations;
+use crate::cache::Cache;
 use crate::compaction::FileIds;
 use crate::disk::{Disk, OpenHow};
 use crate::error::Error;
@@ -32,11 +34,14 @@ use crate::manifest::{Manifest, State, is_present, read_current, read_state};
 use crate::memtable::Memtable;
 use crate::merge::MergeOperator;
 use crate::options::Options;
-use crate::sstable::Table;
+use crate::sstable::{Table, TableContext};
+use crate::value_log::ValueFiles;
 use crate::version::{Version, is_plausible};
-use crate::wal::{Origin, Segment, Tail, read_header, replay, segment_header_bytes};
+use crate::wal::{Log, Origin, Record, Segment, read_header, replay, segment_header_bytes};
 
 use super::Engine;
+use super::commit::Writing;
+use super::compact::Compacting;
 use super::health::Health;
 use super::queue::CommitQueue;
 use super::statistics::Counters;
@@ -53,7 +58,9 @@ pub(super) fn open(
     let names = disk.list(ROOT).map_err(|error| Error::disk("list", "the directory", error))?;
     let state = read_store(&*disk, &names)?;
     let file_ids = FileIds::starting_at(file_id_after(&names).max(state.file_id_next));
-    let version = open_version(&*disk, &state)?;
+    let (cache, value_files) = (Arc::new(Cache::new(options.cache_bytes)), ValueFiles::default());
+    let context = TableContext { disk: &*disk, values: &value_files, cache: &cache };
+    let version = open_version(&context, &state)?;
     let log = Relog { disk: &*disk, merge: &*merge, state: &state, file_id: file_ids.mint() };
     let (memtable, segment, torn_bytes) = log.run(&names)?;
     let manifest_id = file_ids.mint();
@@ -63,26 +70,31 @@ pub(super) fn open(
     assert!(state.sequence_flushed <= memtable.sequence_last());
     assert!(state.tables.keys().all(|file_id| *file_id < segment.file_id()), "ids are fresh");
     let manifest = Manifest::create(&*disk, manifest_id, state)?;
-    remove_orphans(&*disk, &names, manifest.state());
+    remove_orphans(&*disk, &names, &version);
     let counters = Counters::default();
     counters.torn_bytes.add(torn_bytes);
     let health = Arc::new(Health::default());
+    let (sequence_visible, wal_bytes) = (memtable.sequence_last().into(), segment.bytes().into());
+    let log = Log::new(segment);
+    let tree = Tree { active: Arc::new(memtable), sealed: Vec::new(), version: Arc::new(version) };
     Ok(Engine {
         queue: CommitQueue::new(options.writers_queued_max, Arc::clone(&health)),
         health,
-        sequence_visible: memtable.sequence_last().into(),
-        wal_bytes: segment.bytes().into(),
-        tree: RwLock::new(Arc::new(Tree {
-            active: Arc::new(memtable),
-            sealed: Vec::new(),
-            version: Arc::new(version),
-        })),
-        log: Mutex::new(segment),
+        sequence_visible,
+        wal_bytes,
+        tree: ArcSwap::from_pointee(tree),
+        tree_change: Mutex::new(()),
+        durable: Arc::clone(log.durable()),
+        writing: Mutex::new(Writing::new(log)),
+        spare: Mutex::new(None),
         flushing: Mutex::new(()),
-        compacting: Mutex::new(()),
+        compacting: Mutex::new(Compacting::default()),
+        syncing: Mutex::new(()),
         manifest: Mutex::new(manifest),
         removals: Mutex::new(Vec::new()),
         file_ids,
+        value_files,
+        cache,
         counters,
         disk,
         options,
@@ -109,7 +121,7 @@ fn read_store(disk: &dyn Disk, names: &[String]) -> Result<State, Error> {
 fn refuse_headless_store(disk: &dyn Disk, names: &[String]) -> Result<(), Error> {
     for name in names {
         let data = match FileKind::parse(name) {
-            Some((FileKind::Table, _)) => true,
+            Some((FileKind::Table | FileKind::Values, _)) => true,
             Some((FileKind::Segment, _)) => {
                 StoreFile::open(disk, name, OpenHow::Read)?.len()? > segment_header_bytes()
             }
@@ -128,10 +140,10 @@ fn file_id_after(names: &[String]) -> u64 {
     highest.unwrap_or(0).saturating_add(1)
 }
 
-fn open_version(disk: &dyn Disk, state: &State) -> Result<Version, Error> {
+fn open_version(context: &TableContext<'_>, state: &State) -> Result<Version, Error> {
     let records = state.tables.values();
     let opened: Result<Vec<_>, Error> =
-        records.map(|record| Table::open(disk, record.meta.clone()).map(Arc::new)).collect();
+        records.map(|record| Table::open(context, record.meta.clone()).map(Arc::new)).collect();
     Ok(Version::empty().apply(&state.snapshot(), &opened?))
 }
 
@@ -150,29 +162,22 @@ impl Relog<'_> {
         let flushed = self.state.sequence_flushed;
         let memtable = Memtable::new(self.file_id, flushed);
         let mut draft = Segment::draft(self.disk, self.file_id, Origin::Relog, flushed)?;
-        let mut torn_bytes = 0;
-        for (at, segment_id) in live.iter().enumerate() {
-            let name = FileKind::Segment.name(*segment_id);
-            let header = read_header(self.disk, *segment_id)?;
-            if header.sequence_before != draft.sequence_last() {
-                return Err(Error::corrupt(&name, 0, "segment does not continue the log"));
-            }
-            let tail = if at + 1 == live.len() { Tail::MayBeTorn } else { Tail::Whole };
-            let end = replay(self.disk, *segment_id, tail, |first, count, encoded| {
-                let decoded: Option<Vec<_>> = operations(encoded.clone()).collect();
-                let whole = decoded.filter(|decoded| decoded.len() as u64 == u64::from(count));
-                let written =
-                    whole.ok_or_else(|| Error::corrupt(&name, 0, "record is malformed"))?;
-                memtable.insert(first, written.into_iter(), self.merge);
-                let again = draft.append(std::iter::once(&encoded), count)?;
-                assert!(again == first, "replay keeps sequence numbers");
-                Ok(())
-            })?;
-            torn_bytes += end.torn_bytes;
-            assert!(end.sequence_last == draft.sequence_last(), "every record was logged again");
-        }
+        let replayed = replay(self.disk, &live, flushed, |record: Record| {
+            let malformed = || Error::corrupt("the log", 0, "a record that checks is malformed");
+            // A draft vouches for itself, whatever is said here.
+            let again = draft.append(std::iter::once(&record.encoded), record.operations, 0)?;
+            assert!(again.sequence_first == record.sequence_first, "replay keeps sequence numbers");
+            let decoded: Option<Vec<_>> = operations(record.encoded.clone()).collect();
+            let whole =
+                decoded.filter(|decoded| decoded.len() as u64 == u64::from(record.operations));
+            let written = whole.ok_or_else(malformed)?;
+            let logged = written.into_iter().map(|operation| operation.into_logged(again.begin));
+            memtable.insert(record.sequence_first, logged, self.merge);
+            Ok(())
+        })?;
+        assert!(replayed.sequence_last == draft.sequence_last(), "every record was logged again");
         assert!(memtable.sequence_last() == draft.sequence_last());
-        Ok((memtable, draft.publish(self.disk)?, torn_bytes))
+        Ok((memtable, draft.publish(self.disk)?, replayed.torn_bytes))
     }
 
     /// Ids of the segments to replay: from the low-water mark, or from the last relog above it, which replaces those.
@@ -217,12 +222,16 @@ impl Relog<'_> {
     }
 }
 
-fn remove_orphans(disk: &dyn Disk, names: &[String], state: &State) {
+fn remove_orphans(disk: &dyn Disk, names: &[String], version: &Version) {
     // The new segment and the new manifest are younger than the listing.
+    let tables: BTreeSet<u64> = version.tables().map(|(_, live)| live.file_id()).collect();
     for name in names {
         let live = match FileKind::parse(name) {
-            Some((FileKind::Table, file_id)) => state.tables.contains_key(&file_id),
-            Some((FileKind::Segment | FileKind::Manifest, _)) => false,
+            Some((FileKind::Table, file_id)) => tables.contains(&file_id),
+            Some((FileKind::Segment | FileKind::Values, file_id)) => {
+                version.values().contains_key(&file_id)
+            }
+            Some((FileKind::Manifest, _)) => false,
             None => !is_temporary(name),
         };
         if !live {

@@ -1,11 +1,12 @@
 //! What a read sees: memtables and tables of one moment, up to one sequence number.
 //!
-//! Taken once at the top of every read; kept longer by a [`Snapshot`].
+//! Taken once at the top of every read; kept longer by a [`Snapshot`](super::Snapshot).
 //!
 //! 1. Take the current [`Tree`], then the visible sequence number (in this order: everything in the tree's sealed
 //!    memtables and tables is then visible).
 //! 2. A get gathers active memtable, sealed memtables, tables, newest to oldest, until a base is found.
 //! 3. A scan merges runs over all of them and stops at its limit.
+//! 4. Values are read through the cache by gets; scans read what is cached, and leave the cache as it is.
 //!
 //! Invariants
 //! - No lock is held while the disk is read.
@@ -17,17 +18,18 @@ use std::sync::Arc;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
+use crate::cache::{Cache, CacheClass};
+use crate::compaction::Values;
+use crate::entry::{Fetch, Pointer};
 use crate::error::Error;
 use crate::fold::Stack;
 use crate::memtable::Memtable;
 use crate::merge::MergeOperator;
 use crate::run::{MergedRuns, Run};
+use crate::value_log::ValueKind;
 use crate::version::Version;
 
-use super::health::Health;
-
-/// Keys a page may look at per entry it may return, so that a page over deleted keys ends.
-const KEYS_EXAMINED_PER_ENTRY: usize = 16;
+use super::scan::{DigestPage, Page, ScanLimit, ScanPage};
 
 /// The store's parts at one moment.
 #[derive(Clone)]
@@ -38,131 +40,124 @@ pub(super) struct Tree {
     pub(super) version: Arc<Version>,
 }
 
-/// Bounds of one [`ScanPage`]; it ends at whichever is reached first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScanLimit {
-    /// Most entries; 0 counts as 1.
-    pub entries_max: usize,
-    /// Bytes of keys and values after which the page ends; the entry that reaches it is the last.
-    pub bytes_max: usize,
-}
-
-/// Some entries of a range, in key order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScanPage {
-    /// Keys and values. May be fewer than the limit, even none, although `next` is set: deleted keys cost work too.
-    pub entries: Vec<(Bytes, Bytes)>,
-    /// Start of the next page; `None` when the range is exhausted.
-    pub next: Option<Vec<u8>>,
-}
-
-#[derive(Clone)]
-pub(super) struct View {
-    pub(super) tree: Arc<Tree>,
+/// A read's eyes on one moment.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) tree: &'a Tree,
     pub(super) sequence: u64,
+    pub(super) cache: &'a Cache,
+    pub(super) merge: &'a dyn MergeOperator,
 }
 
-impl View {
-    pub(super) fn get(
-        &self,
-        key: &[u8],
-        merge: &dyn MergeOperator,
-    ) -> Result<Option<Bytes>, Error> {
+impl View<'_> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let mut stack = Stack::default();
+        let fetch = Reading { version: &self.tree.version, cache: self.cache, fill: Fill::Cache };
         let forgets = !self.tree.sealed.is_empty() && seeded_bug(Mutant::SealedMemtableUnread);
         let sealed = if forgets { &[] } else { self.tree.sealed.as_slice() };
         for memtable in std::iter::once(&self.tree.active).chain(sealed) {
             memtable.gather(key, self.sequence, &mut stack);
             if stack.is_settled() {
-                return Ok(stack.resolve(key, merge)?);
+                return stack.resolve(key, self.merge, &fetch);
             }
         }
         self.tree.version.gather(key, &mut stack)?;
-        Ok(stack.resolve(key, merge)?)
+        stack.resolve(key, self.merge, &fetch)
     }
 
-    pub(super) fn scan(
+    pub(super) fn scan(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<ScanPage, Error> {
+        let page = self.walk(range, limit, |stack, key, fetch| {
+            let value = stack.resolve(key, self.merge, fetch)?;
+            Ok(value.map(|value| (value.len(), value)))
+        })?;
+        let (entries, next) = page.into_entries();
+        Ok(ScanPage { entries, next })
+    }
+
+    pub(super) fn scan_digests(
         &self,
         range: Range<&[u8]>,
         limit: ScanLimit,
-        merge: &dyn MergeOperator,
-    ) -> Result<ScanPage, Error> {
-        let mut page = ScanPage::default();
+    ) -> Result<DigestPage, Error> {
+        let page = self.walk(range, limit, |stack, key, fetch| {
+            let digest = stack.resolve_digest(key, self.merge, fetch)?;
+            Ok(digest.map(|digest| (size_of::<u64>(), digest)))
+        })?;
+        let (entries, next) = page.into_entries();
+        Ok(DigestPage { entries, next })
+    }
+
+    /// Walks the keys of `range`; `take` says what to keep of each, with its bytes.
+    fn walk<T>(
+        &self,
+        range: Range<&[u8]>,
+        limit: ScanLimit,
+        take: impl Fn(&Stack, &[u8], &Reading<'_>) -> Result<Option<(usize, T)>, Error>,
+    ) -> Result<Page<T>, Error> {
+        let mut page = Page::new(limit);
         if range.start >= range.end {
             return Ok(page);
         }
-        let entries_max = limit.entries_max.max(1);
-        let examined_max = entries_max.saturating_mul(KEYS_EXAMINED_PER_ENTRY);
-        let mut merged = MergedRuns::new(self.runs(range.clone()))?;
+        let fetch = Reading { version: &self.tree.version, cache: self.cache, fill: Fill::Nothing };
+        let mut merged = MergedRuns::new(self.runs(range.clone())?);
         let mut stack = Stack::default();
-        let mut bytes = 0;
-        let mut examined = 0;
-        while let Some((key, _)) = merged.next_key(&mut stack)? {
-            if let Some(value) = stack.resolve(&key, merge)? {
-                bytes += key.len() + value.len();
-                page.entries.push((key, value));
-            }
-            debug_assert!(range.contains(&page.entries.last().map_or(range.start, |last| &last.0)));
-            examined += 1;
-            let full = page.entries.len() >= entries_max || bytes >= limit.bytes_max;
-            if full || examined >= examined_max {
-                page.next = merged.peek_key().map(|key| key.to_vec());
-                debug_assert!(page.next.as_deref().is_none_or(|next| next < range.end));
+        while merged.next_key(&mut stack)?.is_some() {
+            debug_assert!(range.contains(&merged.key()));
+            page.examine(merged.key(), take(&stack, merged.key(), &fetch)?);
+            if page.is_full() {
+                page.end_before(merged.peek_key());
                 break;
             }
         }
-        assert!(page.entries.len() <= entries_max);
         Ok(page)
     }
 
-    fn runs(&self, range: Range<&[u8]>) -> Vec<Run> {
+    fn runs(&self, range: Range<&[u8]>) -> Result<Vec<Run>, Error> {
         let memtables = std::iter::once(&self.tree.active).chain(&self.tree.sealed);
-        let mut runs: Vec<Run> = Vec::new();
-        for memtable in memtables {
-            runs.push(Box::new(memtable.cursor(range.start, Some(range.end), self.sequence)));
+        let mut runs: Vec<Run> = memtables
+            .map(|memtable| memtable.cursor(range.start, Some(range.end), self.sequence))
+            .map(Run::Memtable)
+            .collect();
+        runs.extend(self.tree.version.runs(range.start, Some(range.end))?);
+        Ok(runs)
+    }
+}
+
+/// Reads the values that pointers of a version name.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) version: &'a Version,
+    pub(super) cache: &'a Cache,
+    pub(super) fill: Fill,
+}
+
+/// What becomes of a value that was not cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fill {
+    /// It is put in the cache.
+    Cache,
+    /// Nothing: whoever reads everything would push out what others read often.
+    Nothing,
+}
+
+impl Fetch for Reading<'_> {
+    fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Error> {
+        let cached = self.cache.get(CacheClass::Value, pointer.file_id, pointer.offset);
+        if let Some(value) = cached {
+            debug_assert!(value.len() as u64 == u64::from(pointer.bytes));
+            return Ok(value);
         }
-        runs.extend(self.tree.version.runs(range.start, Some(range.end)));
-        runs
+        let value = self.version.value_file(pointer).read(pointer)?;
+        if self.fill == Fill::Cache {
+            self.cache.insert(pointer.file_id, pointer.offset, value.clone());
+        }
+        Ok(value)
     }
 }
 
-/// A consistent view of the store that later writes, flushes and compactions do not change.
-///
-/// Holds memtables in memory and table files on disk for as long as it lives: drop it soon. Cheap to clone.
-#[derive(Clone)]
-pub struct Snapshot {
-    pub(super) view: View,
-    pub(super) merge: Arc<dyn MergeOperator>,
-    pub(super) health: Arc<Health>,
-}
-
-impl Snapshot {
-    /// The value of `key` at the snapshot's moment. See [`Engine::get`](super::Engine::get).
-    ///
-    /// # Errors
-    /// As [`Engine::get`](super::Engine::get).
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.health.check_readable()?;
-        self.view.get(key, &*self.merge)
-    }
-
-    /// A page of the range at the snapshot's moment. See [`Engine::scan`](super::Engine::scan).
-    ///
-    /// # Errors
-    /// As [`Engine::scan`](super::Engine::scan).
-    pub fn scan(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<ScanPage, Error> {
-        self.health.check_readable()?;
-        self.view.scan(range, limit, &*self.merge)
-    }
-
-    /// Sequence number of the last write that is visible here.
-    pub fn sequence(&self) -> u64 {
-        self.view.sequence
-    }
-}
-
-impl std::fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Snapshot").field("sequence", &self.view.sequence).finish_non_exhaustive()
+impl Values for Reading<'_> {
+    fn kind(&self, file_id: u64) -> ValueKind {
+        let live = self.version.values().get(&file_id);
+        live.expect("a table lists the files that it points into").file.kind()
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{CURSOR_KEYS_MAX, Memtable};
-use crate::entry::Value;
+use super::Memtable;
+use super::cursor::CURSOR_KEYS_MAX;
+use crate::entry::{Fetch, Payload, Pointer, Value};
+use crate::error::Error;
 use crate::fold::Stack;
 use crate::merge::{MergeError, MergeOperator};
 
@@ -22,10 +24,23 @@ impl MergeOperator for Concat {
     }
 }
 
+/// A memtable has no pointers.
+struct Nowhere;
+
+impl Fetch for Nowhere {
+    fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Error> {
+        panic!("{pointer:?}")
+    }
+}
+
+fn payload(bytes: &[u8]) -> Payload {
+    Payload::Logged { bytes: Bytes::copy_from_slice(bytes), offset: 0 }
+}
+
 fn read(memtable: &Memtable, key: &str, sequence: u64) -> Option<Bytes> {
     let mut stack = Stack::default();
     memtable.gather(key.as_bytes(), sequence, &mut stack);
-    stack.resolve(key.as_bytes(), &Concat).unwrap()
+    stack.resolve(key.as_bytes(), &Concat, &Nowhere).unwrap()
 }
 
 fn insert(memtable: &Memtable, sequence: u64, key: &str, value: Value) {
@@ -38,7 +53,7 @@ fn a_hot_key_reads_right_at_every_sequence() {
     let memtable = Memtable::new(1, 0);
     let letters: Vec<u8> = (0..200u8).map(|index| b'a' + index % 26).collect();
     for (index, letter) in letters.iter().enumerate() {
-        let operand = Value::Merge(Bytes::copy_from_slice(&[*letter]));
+        let operand = Value::Merge(payload(&[*letter]));
         insert(&memtable, index as u64 + 1, "hot", operand);
     }
     for sequence in 1..=letters.len() {
@@ -54,9 +69,9 @@ fn a_hot_key_reads_right_at_every_sequence() {
 #[test]
 fn a_delete_hides_until_the_next_operand() {
     let memtable = Memtable::new(1, 10);
-    insert(&memtable, 11, "k", Value::Put(Bytes::from_static(b"a")));
+    insert(&memtable, 11, "k", Value::Put(payload(b"a")));
     insert(&memtable, 12, "k", Value::Delete);
-    insert(&memtable, 13, "k", Value::Merge(Bytes::from_static(b"b")));
+    insert(&memtable, 13, "k", Value::Merge(payload(b"b")));
     let at = |sequence| read(&memtable, "k", sequence);
     assert_eq!(at(11).as_deref(), Some(&b"a"[..]));
     assert_eq!(at(12), None);
@@ -69,19 +84,39 @@ fn a_cursor_crosses_refills_and_respects_its_range() {
     let memtable = Arc::new(Memtable::new(1, 0));
     let count = CURSOR_KEYS_MAX * 3 + 5;
     for index in 0..count {
-        let value = Value::Put(Bytes::from_static(b"v"));
+        let value = Value::Put(payload(b"v"));
         insert(&memtable, index as u64 + 1, &format!("{index:05}"), value);
     }
     let keys = |start: &str, end: Option<&str>, sequence| {
         let end = end.map(str::as_bytes);
-        memtable
-            .cursor(start.as_bytes(), end, sequence)
-            .map(Result::unwrap)
-            .fold(0, |count, _| count + 1)
+        let mut cursor = memtable.cursor(start.as_bytes(), end, sequence);
+        std::iter::from_fn(|| cursor.take()).count()
     };
     assert_eq!(keys("", None, u64::MAX), count);
     assert_eq!(keys("00010", Some("00300"), u64::MAX), 290);
     assert_eq!(keys("", None, 200), 200);
     assert_eq!(keys("5", Some("5"), u64::MAX), 0);
     assert_eq!(keys("6", Some("5"), u64::MAX), 0);
+}
+
+#[test]
+fn a_cursor_walks_all_shards_in_order() {
+    let memtable = Arc::new(Memtable::new(1, 0));
+    let mut sequence = 0;
+    for byte in (0..=255u8).rev() {
+        for tail in [&[][..], &[0], &[7, 7]] {
+            sequence += 1;
+            let key = Bytes::from([&[byte][..], tail].concat());
+            memtable.insert(sequence, [(key, Value::Delete)].into_iter(), &Concat);
+        }
+    }
+    let mut cursor = memtable.cursor(&[3, 1], Some(&[200]), u64::MAX);
+    let mut keys = Vec::new();
+    while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
+        keys.push(key);
+        assert!(cursor.take().is_some());
+    }
+    assert!(keys.is_sorted());
+    assert_eq!((keys.first(), keys.last()), (Some(&vec![3, 7, 7]), Some(&vec![199, 7, 7])));
+    assert_eq!(keys.len(), 1 + 3 * 196);
 }

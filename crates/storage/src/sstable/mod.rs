@@ -2,17 +2,23 @@
 //!
 //! Written by flush and compaction ([`TableWriter`]), read by everything ([`Table`]).
 //!
-//! 1. Data blocks of about `block_bytes`, with prefix-compressed keys and restart points.
-//! 2. A filter over all keys (split-block Bloom), the index (last key of each block), a fixed footer.
-//! 3. Opening reads footer, filter and index, which stay in memory; a point read then costs one block.
+//! 1. Data blocks of about `block_bytes`, with prefix-compressed keys and restart points; compressed where it pays.
+//! 2. An index in two levels: partitions of about `block_bytes` name the data blocks, the top index names the
+//!    partitions.
+//! 3. Two filters: over whole keys (split-block Bloom), and the set of the keys' first two bytes.
+//! 4. The references: which value files the entries point into, with how many bytes.
+//! 5. A fixed footer. Opening reads footer, top index, filters and references, which stay in memory; partitions and
+//!    data blocks come through the cache, so that a point read costs no disk read, one, or two.
 //!
 //! Invariants
 //! - Keys ascend; entries of one key descend by sequence number.
 //! - Every byte of the file is covered by a checksum that is bound to file id, offset and block ordinal: damage is
 //!   [`Error::Corrupt`](crate::Error::Corrupt), never "not found".
 //! - A table is read only if the manifest lists it, and it is listed only after it was synced.
+//! - What a table's references say is alive is the sum of its pointers, counted once, by the writer.
 //!
-//! Source: LevelDB's table format; Putze et al., "Cache-, Hash- and Space-Efficient Bloom Filters", 2007.
+//! Source: LevelDB's table format and RocksDB's partitioned index; Putze et al., "Cache-, Hash- and Space-Efficient
+//! Bloom Filters", 2007.
 
 mod writer;
 
@@ -24,16 +30,25 @@ mod footer;
 
 mod frame;
 
+mod compress;
+
 mod block;
 
+mod references;
+
+mod prefixes;
+
 mod bloom;
+
+mod bisect;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use bloom::KeyHash;
-pub(crate) use table::Table;
-pub(crate) use writer::TableWriter;
+pub(crate) use frame::TableBlock;
+pub(crate) use table::{Table, TableContext, TableCursor};
+pub(crate) use writer::{TableShape, TableWriter};
 
 use bytes::Bytes;
 

@@ -2,13 +2,15 @@
 //!
 //! Driven by flush and compaction, one writer per output file.
 //!
-//! 1. Entries fill a block; a full block becomes a frame in the write buffer.
+//! 1. Entries fill a block; a full block is compressed where that pays, and becomes a frame in the write buffer.
 //! 2. The buffer goes to the file in pieces of [`WRITE_BYTES`].
-//! 3. `finish` writes filter, index and footer, and syncs the file. The caller syncs the directory and commits the
-//!    table to the manifest.
+//! 3. A block's handle goes to the open index partition; full partitions wait in memory (about a hundredth of the file).
+//! 4. `finish` writes partitions, filters, references, top index and footer, and syncs the file. The caller syncs the
+//!    directory and commits the table to the manifest.
 //!
 //! Invariants
 //! - Entries arrive in key order, entries of one key newest first.
+//! - The kind of a value file is declared before the first pointer into it.
 //! - A file that is not finished is an orphan, removed at the next open; a finished one without an entry cannot exist.
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
@@ -20,31 +22,59 @@ use crate::disk::{Disk, OpenHow};
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::files::{FileKind, StoreFile};
-use crate::options::Options;
+use crate::value_log::ValueKind;
 
 use super::TableMeta;
 use super::block::BlockBuilder;
 use super::bloom::{self, KeyHash};
+use super::compress::Compressor;
 use super::footer::Footer;
 use super::frame::{self, BlockKind};
-use super::index::{self, BlockHandle};
+use super::index::IndexBuilder;
+use super::prefixes::PrefixFilter;
+use super::references::{self, ReferenceCounter};
+use crate::options::Compression;
 
 /// Bytes per write: large enough that the system call does not matter, small enough to stay in cache.
 const WRITE_BYTES: usize = 256 * 1_024;
 
+/// How a table is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableShape {
+    /// Uncompressed bytes after which a data block or an index partition is closed.
+    pub(crate) block_bytes: usize,
+    /// Bits of the filter for each key; 0 for none.
+    pub(crate) bloom_bits_per_key: usize,
+    /// What data blocks are compressed with.
+    pub(crate) compression: Compression,
+}
+
 /// Writes one table.
 pub(crate) struct TableWriter {
+    shape: TableShape,
+    out: Output,
+    block: BlockBuilder,
+    /// The block being finished; kept for its memory.
+    payload: Vec<u8>,
+    compressor: Compressor,
+    index: IndexBuilder,
+    /// Finished partitions, with their last keys.
+    partitions: Vec<(Bytes, Vec<u8>)>,
+    hashes: Vec<KeyHash>,
+    prefixes: PrefixFilter,
+    references: ReferenceCounter,
+    content: Content,
+}
+
+/// The file, and what is still to be written to it.
+struct Output {
     file_id: u64,
     file: StoreFile,
-    block_bytes: usize,
-    bloom_bits_per_key: usize,
-    block: BlockBuilder,
-    blocks: Vec<BlockHandle>,
-    hashes: Vec<KeyHash>,
     buffer: Vec<u8>,
     /// Bytes of the file before the buffer.
     flushed_bytes: u64,
-    content: Content,
+    /// Number of frames so far.
+    frames: u32,
 }
 
 /// What was added so far.
@@ -60,19 +90,21 @@ impl TableWriter {
     pub(crate) fn create(
         disk: &dyn Disk,
         file_id: u64,
-        options: &Options,
+        shape: TableShape,
     ) -> Result<TableWriter, Error> {
+        assert!(shape.block_bytes > 0, "a block of nothing would never be closed");
         let file = StoreFile::open(disk, &FileKind::Table.name(file_id), OpenHow::Create)?;
         Ok(TableWriter {
-            file_id,
-            file,
-            block_bytes: options.block_bytes,
-            bloom_bits_per_key: options.bloom_bits_per_key,
+            shape,
+            out: Output { file_id, file, buffer: Vec::new(), flushed_bytes: 0, frames: 0 },
             block: BlockBuilder::default(),
-            blocks: Vec::new(),
+            payload: Vec::new(),
+            compressor: Compressor::new(shape.compression),
+            index: IndexBuilder::new(0, 0),
+            partitions: Vec::new(),
             hashes: Vec::new(),
-            buffer: Vec::new(),
-            flushed_bytes: 0,
+            prefixes: PrefixFilter::default(),
+            references: ReferenceCounter::default(),
             content: Content {
                 key_first: None,
                 entries: 0,
@@ -82,27 +114,34 @@ impl TableWriter {
         })
     }
 
-    /// Appends an entry.
+    /// Says of which kind value file `file_id` is; needed before the first pointer into it, harmless without one.
+    pub(crate) fn declare(&mut self, file_id: u64, kind: ValueKind) {
+        assert!(file_id != self.out.file_id, "ids are unique across kinds");
+        self.references.declare(file_id, kind);
+    }
+
+    /// Appends an entry; its payload is inline, or stored in a declared value file.
     pub(crate) fn add(&mut self, key: &[u8], entry: &Entry) -> Result<(), Error> {
         let hash = KeyHash::of(key);
         if self.hashes.last() != Some(&hash) {
             self.hashes.push(hash);
         }
+        self.prefixes.add(key);
         self.content.key_first.get_or_insert_with(|| Bytes::copy_from_slice(key));
         debug_assert!(self.content.key_first.as_deref().is_some_and(|first| first <= key));
         self.content.entries += 1;
         self.content.sequence_min = self.content.sequence_min.min(entry.sequence);
         self.content.sequence_max = self.content.sequence_max.max(entry.sequence);
-        self.block.add(key, entry);
-        if self.block.bytes() >= self.block_bytes {
+        self.block.add(key, entry, &mut self.references);
+        if self.block.bytes() >= self.shape.block_bytes {
             self.finish_block()?;
         }
         Ok(())
     }
 
-    /// Bytes of the file so far, without the open block.
+    /// Bytes of data blocks so far, as stored, without the open one.
     pub(crate) fn bytes(&self) -> u64 {
-        self.flushed_bytes + self.buffer.len() as u64
+        self.out.bytes()
     }
 
     /// Completes and syncs the file.
@@ -110,35 +149,23 @@ impl TableWriter {
         if !self.block.is_empty() {
             self.finish_block()?;
         }
+        if !self.index.is_empty() {
+            self.finish_partition();
+        }
         let key_first = self.content.key_first.clone().expect("callers add before they finish");
-        let key_last = self.blocks.last().map(|handle| handle.key_last.clone());
-        let key_last = key_last.expect("an entry makes a block");
-        let blocks = length_u32(self.blocks.len());
-        let filter_offset = self.bytes();
-        let filter = bloom::encode(&self.hashes, self.bloom_bits_per_key);
-        let filter_bytes = self.push_frame(filter, BlockKind::Filter, u64::from(blocks))?;
-        let index = index::encode(&self.blocks);
-        let index_bytes = self.push_frame(index, BlockKind::Index, u64::from(blocks) + 1)?;
-        let footer = Footer {
-            file_id: self.file_id,
-            blocks,
-            filter_offset,
-            filter_bytes,
-            index_bytes,
-            entries: self.content.entries,
-            sequence_min: self.content.sequence_min,
-            sequence_max: self.content.sequence_max,
-        };
-        self.buffer.extend_from_slice(&footer.encode(self.bytes()));
-        self.flush_buffer()?;
-        assert!(self.buffer.is_empty(), "everything is written before the sync");
+        let key_last = self.partitions.last().map(|(key_last, _)| key_last.clone());
+        let key_last = key_last.expect("an entry makes a block, and a block a partition");
+        let footer = self.finish_parts()?;
+        self.out.buffer.extend_from_slice(&footer.encode());
+        self.out.flush()?;
+        assert!(self.out.buffer.is_empty(), "everything is written before the sync");
         if !seeded_bug(Mutant::TableNotSynced) {
-            self.file.sync()?;
+            self.out.file.sync()?;
         }
         assert!(footer.sequence_min <= footer.sequence_max && key_first <= key_last);
         Ok(TableMeta {
-            file_id: self.file_id,
-            bytes: self.flushed_bytes,
+            file_id: footer.file_id,
+            bytes: self.out.flushed_bytes,
             entries: footer.entries,
             sequence_min: footer.sequence_min,
             sequence_max: footer.sequence_max,
@@ -148,32 +175,91 @@ impl TableWriter {
     }
 
     fn finish_block(&mut self) -> Result<(), Error> {
-        let key_last = Bytes::copy_from_slice(self.block.key_last());
-        let offset = self.bytes();
-        debug_assert!(self.blocks.last().is_none_or(|before| before.key_last <= key_last));
-        let payload = self.block.finish();
-        let frame_bytes = self.push_frame(payload, BlockKind::Data, self.blocks.len() as u64)?;
-        self.blocks.push(BlockHandle { key_last, offset, frame_bytes });
+        let key_last = self.block.key_last().to_vec();
+        self.block.finish(&mut self.payload);
+        let (compression, stored) = self.compressor.compress(&self.payload);
+        let ordinal = self.out.frames;
+        debug_assert!(ordinal == self.index.next_ordinal());
+        let frame_bytes = self.out.push(stored, compression, BlockKind::Data)?;
+        self.index.add(&key_last, frame_bytes);
+        if self.index.bytes() >= self.shape.block_bytes {
+            self.finish_partition();
+        }
         Ok(())
     }
 
-    /// Appends a frame with block number `ordinal`; returns its length.
-    fn push_frame(
-        &mut self,
-        payload: Vec<u8>,
-        kind: BlockKind,
-        ordinal: u64,
-    ) -> Result<u32, Error> {
-        let place = Place { file_id: self.file_id, offset: self.bytes(), sequence: ordinal };
-        let frame = frame::seal(payload, kind, place);
-        self.buffer.extend_from_slice(&frame);
-        if self.buffer.len() >= WRITE_BYTES {
-            self.flush_buffer()?;
-        }
-        Ok(length_u32(frame.len()))
+    /// Closes the open partition and begins the next one behind the blocks so far.
+    fn finish_partition(&mut self) {
+        let next = IndexBuilder::new(self.index.next_ordinal(), self.bytes());
+        let partition = std::mem::replace(&mut self.index, next);
+        let key_last = Bytes::copy_from_slice(partition.key_last());
+        self.partitions.push((key_last, partition.finish()));
     }
 
-    fn flush_buffer(&mut self) -> Result<(), Error> {
+    /// Writes everything between the data blocks and the footer.
+    fn finish_parts(&mut self) -> Result<Footer, Error> {
+        let blocks = self.out.frames;
+        let index_offset = self.bytes();
+        let mut top = IndexBuilder::new(blocks, index_offset);
+        for (key_last, payload) in std::mem::take(&mut self.partitions) {
+            let frame_bytes = self.out.push_raw(&payload, BlockKind::Partition)?;
+            top.add(&key_last, frame_bytes);
+        }
+        let partitions = self.out.frames - blocks;
+        let filter_offset = self.bytes();
+        let filter = bloom::encode(&self.hashes, self.shape.bloom_bits_per_key);
+        let filter_bytes = self.out.push_raw(&filter, BlockKind::Filter)?;
+        let prefixes_bytes = self.out.push_raw(&self.prefixes.encode(), BlockKind::Prefixes)?;
+        let references = references::encode(self.references.records());
+        let references_bytes = self.out.push_raw(&references, BlockKind::References)?;
+        let top_bytes = self.out.push_raw(&top.finish(), BlockKind::Top)?;
+        let footer = Footer {
+            file_id: self.out.file_id,
+            blocks,
+            partitions,
+            index_offset,
+            filter_offset,
+            filter_bytes,
+            prefixes_bytes,
+            references_bytes,
+            top_bytes,
+            entries: self.content.entries,
+            sequence_min: self.content.sequence_min,
+            sequence_max: self.content.sequence_max,
+        };
+        assert!(footer.end() == self.bytes(), "parts tile the file");
+        assert!(footer.top().ordinal + 1 == u64::from(self.out.frames), "and are numbered");
+        Ok(footer)
+    }
+}
+
+impl Output {
+    fn bytes(&self) -> u64 {
+        self.flushed_bytes + self.buffer.len() as u64
+    }
+
+    fn push_raw(&mut self, payload: &[u8], kind: BlockKind) -> Result<u32, Error> {
+        self.push(payload, Compression::None, kind)
+    }
+
+    /// Appends the frame of `stored`; returns its length.
+    fn push(
+        &mut self,
+        stored: &[u8],
+        compression: Compression,
+        kind: BlockKind,
+    ) -> Result<u32, Error> {
+        let sequence = u64::from(self.frames);
+        let place = Place { file_id: self.file_id, offset: self.bytes(), sequence };
+        let frame_bytes = frame::seal(&mut self.buffer, stored, compression, kind, place);
+        self.frames += 1;
+        if self.buffer.len() >= WRITE_BYTES {
+            self.flush()?;
+        }
+        Ok(length_u32(frame_bytes))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
         self.file.write_all(self.flushed_bytes, &self.buffer)?;
         self.flushed_bytes += self.buffer.len() as u64;
         self.buffer.clear();

@@ -16,8 +16,8 @@ pub(crate) const SEGMENT_MAGIC: [u8; 8] = *b"ATOLLWAL";
 /// First bytes of every record; what the search for valid records behind a bad one looks for.
 pub(crate) const RECORD_MAGIC: [u8; 4] = *b"AREC";
 
-/// The one version written and read so far.
-pub(crate) const VERSION: u8 = 1;
+/// The version written and read. Version 1 named the sequence number before a fresh segment, too, and was never released.
+pub(crate) const VERSION: u8 = 2;
 
 /// 8 magic + 1 version + 1 origin + 2 zero + 8 file id + 8 sequence + 4 CRC.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 32;
@@ -44,7 +44,7 @@ pub(crate) struct SegmentHeader {
     pub(crate) file_id: u64,
     /// Why it was created.
     pub(crate) origin: Origin,
-    /// The sequence number before its first record.
+    /// The sequence number before the first record of a relog; 0 for a fresh one, which is made ahead of its use.
     pub(crate) sequence_before: u64,
 }
 
@@ -101,12 +101,13 @@ pub(crate) struct RecordHeader {
     pub(crate) operations: u32,
     /// Sequence number of the first operation.
     pub(crate) sequence_first: u64,
-    /// Bytes of this segment that were durable when the record was written.
+    /// Bytes of this segment that were durable when the record was written, together with all segments before it; 0 if
+    /// those were not.
     pub(crate) durable_bytes: u64,
 }
 
 impl RecordHeader {
-    /// Appends the header for a record at `offset` of file `file_id`; `payload` follows it in the file.
+    /// The header of a record at `offset` of file `file_id`; `payload` follows it in the file.
     pub(crate) fn encode(&self, file_id: u64, offset: u64, payload: &[u8]) -> Vec<u8> {
         assert!(self.payload_bytes as usize == payload.len(), "the header describes the payload");
         assert!(self.durable_bytes <= offset, "a record cannot vouch for itself");

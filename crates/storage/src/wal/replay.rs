@@ -1,42 +1,45 @@
-//! Reads a segment back after a crash and judges its end.
+//! Reads the log back after a crash and judges its end.
 //!
-//! Called by recovery, once per live segment, oldest first.
+//! Called by recovery with the live segments, oldest first.
 //!
-//! 1. Check the header; a segment without one is corrupt (it was synced before it got its name).
-//! 2. Hand over records as long as they check and continue the sequence numbers.
-//! 3. At the first bad record, search the rest for a valid later record that was written when the bad one's bytes
-//!    were already durable.
-//! 4. Found: corruption, wherever it is. Not found, in the last segment: the torn tail of a crash, cut off here.
-//!    Not found, in an inner segment: corruption, because a segment is synced before its successor exists.
+//! 1. Check each header; a segment without one is corrupt (it was synced before it got its name).
+//! 2. Hand over records as long as they check and continue the sequence numbers, from segment to segment.
+//! 3. At the first bad record, or where a segment does not continue the one before it, search what lies behind for a
+//!    valid record that was written when the missing bytes were already durable.
+//! 4. Found: corruption, wherever it is. Not found: the torn tail of a crash. The log ends here, and what was written
+//!    behind it, in this segment or a later one, was never acknowledged as durable.
 //!
 //! Invariants
 //! - Three-way end: clean, torn, corrupt; never "skip and continue".
 //! - Valid records behind a tear that vouch for nothing were never durable, hence never acknowledged as such.
 //!
-//! Cost: one read of the segment; the search in step 3 is linear, plus a checksum per occurrence of the magic.
+//! Cost: one read of each segment; the search in step 3 is linear, plus a checksum per occurrence of the magic.
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::disk::{Disk, OpenHow};
 use crate::error::Error;
 use crate::files::{FileKind, StoreFile};
 
-use super::format::{RECORD_MAGIC, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::format::{
+    RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader,
+};
 
-/// Which end a segment may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tail {
-    /// A successor exists: the segment was synced, and must be whole.
-    Whole,
-    /// The last segment: a crash may have torn it.
-    MayBeTorn,
+/// A record, as replay hands it over.
+pub(crate) struct Record {
+    /// Sequence number of its first operation.
+    pub(crate) sequence_first: u64,
+    /// How many operations it says it has.
+    pub(crate) operations: u32,
+    /// The operations.
+    pub(crate) encoded: Bytes,
 }
 
 /// What a replay found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Replayed {
-    /// The last sequence number of a valid record, or the one before the segment.
+    /// The last sequence number of a valid record, or the one before the log.
     pub(crate) sequence_last: u64,
     /// Bytes behind the last valid record that were cut off.
     pub(crate) torn_bytes: u64,
@@ -50,65 +53,99 @@ pub(crate) fn read_header(disk: &dyn Disk, file_id: u64) -> Result<SegmentHeader
         .ok_or_else(|| file.corrupt(0, "segment header does not check"))
 }
 
-/// Hands the records of segment `file_id` to `on_record` as (first sequence, operations count, operations).
+/// Hands over the records of `segments`, oldest first, that follow `sequence_before`.
+///
+/// Holds all segments in memory: as much as their memtables held.
 pub(crate) fn replay(
     disk: &dyn Disk,
-    file_id: u64,
-    tail: Tail,
-    mut on_record: impl FnMut(u64, u32, Bytes) -> Result<(), Error>,
+    segments: &[u64],
+    sequence_before: u64,
+    mut on_record: impl FnMut(Record) -> Result<(), Error>,
 ) -> Result<Replayed, Error> {
-    let file = StoreFile::open(disk, &FileKind::Segment.name(file_id), OpenHow::Read)?;
-    let bytes = file.read_all()?;
-    let header = SegmentHeader::decode(&bytes, file_id)
-        .ok_or_else(|| file.corrupt(0, "segment header does not check"))?;
-    let mut sequence_last = header.sequence_before;
-    let mut rest = bytes.slice(SEGMENT_HEADER_BYTES..);
-    let mut offset = SEGMENT_HEADER_BYTES as u64;
-    while !rest.is_empty() {
-        let Some(record) = RecordHeader::decode(&rest, file_id, offset) else {
-            judge_bad_record(&file, file_id, &bytes, offset, tail)?;
-            return Ok(Replayed { sequence_last, torn_bytes: rest.len() as u64 });
-        };
-        if record.sequence_first != sequence_last + 1 {
-            return Err(file.corrupt(offset, "a valid record does not continue the sequence"));
+    let readers: Result<Vec<_>, Error> =
+        segments.iter().map(|file_id| SegmentReader::open(disk, *file_id)).collect();
+    let mut readers = readers?;
+    let mut sequence_last = sequence_before;
+    let mut rest = readers.as_mut_slice();
+    while let Some((segment, later)) = rest.split_first_mut() {
+        while let Some(record) = segment.next_record(sequence_last) {
+            sequence_last += u64::from(record.operations);
+            on_record(record)?;
         }
-        let whole = usize::try_from(record.record_bytes()).unwrap_or(rest.len());
-        let taken = rest.split_to(whole.min(rest.len()));
-        let payload = taken.slice(super::format::RECORD_HEADER_BYTES.min(taken.len())..);
-        assert!(payload.len() as u64 == u64::from(record.payload_bytes));
-        assert!(record.durable_bytes <= offset);
-        on_record(record.sequence_first, record.operations, payload)?;
-        sequence_last = record.sequence_last();
-        offset += record.record_bytes();
+        if !segment.rest.is_empty() || !continues(later, sequence_last) {
+            let torn_bytes = segment.judge_end(later)?;
+            return Ok(Replayed { sequence_last, torn_bytes });
+        }
+        rest = later;
     }
-    assert!(offset == bytes.len() as u64, "records tile the segment");
     Ok(Replayed { sequence_last, torn_bytes: 0 })
 }
 
-/// Decides what the bad record at `bad_offset` is: `Ok` for a torn tail, an error for corruption.
-fn judge_bad_record(
-    file: &StoreFile,
+/// Whether the first record of `segments`, if there is any, follows `sequence_last`.
+fn continues(segments: &[SegmentReader], sequence_last: u64) -> bool {
+    let Some(next) = segments.iter().find(|segment| !segment.rest.is_empty()) else {
+        return true;
+    };
+    let record = RecordHeader::decode(&next.rest, next.file_id, next.offset);
+    // A bad record is judged as the end of its own segment.
+    record.is_none_or(|record| record.sequence_first == sequence_last + 1)
+}
+
+/// A segment that is being read.
+struct SegmentReader {
     file_id: u64,
-    bytes: &[u8],
-    bad_offset: u64,
-    tail: Tail,
-) -> Result<(), Error> {
-    if tail == Tail::Whole {
-        return Err(file.corrupt(bad_offset, "bad record in a segment that has a successor"));
+    file: StoreFile,
+    /// Where `rest` begins.
+    offset: u64,
+    rest: Bytes,
+}
+
+impl SegmentReader {
+    fn open(disk: &dyn Disk, file_id: u64) -> Result<SegmentReader, Error> {
+        let file = StoreFile::open(disk, &FileKind::Segment.name(file_id), OpenHow::Read)?;
+        let bytes = file.read_all()?;
+        SegmentHeader::decode(&bytes, file_id)
+            .ok_or_else(|| file.corrupt(0, "segment header does not check"))?;
+        let rest = bytes.slice(SEGMENT_HEADER_BYTES..);
+        Ok(SegmentReader { file_id, file, offset: SEGMENT_HEADER_BYTES as u64, rest })
     }
-    assert!(bad_offset >= SEGMENT_HEADER_BYTES as u64);
-    let start = usize::try_from(bad_offset).unwrap_or(usize::MAX);
-    let behind = bytes.get(start..).unwrap_or_default();
-    let vouched = (1..behind.len()).any(|skip| {
-        let candidate = behind.get(skip..).unwrap_or_default();
-        candidate.starts_with(&RECORD_MAGIC)
-            && RecordHeader::decode(candidate, file_id, bad_offset + skip as u64)
-                .is_some_and(|later| later.durable_bytes > bad_offset)
-    });
-    if vouched && !seeded_bug(Mutant::MidLogDamageTruncated) {
-        return Err(
-            file.corrupt(bad_offset, "bad record before a valid one that was written later")
-        );
+
+    /// The next record, if it checks and continues the sequence.
+    fn next_record(&mut self, sequence_last: u64) -> Option<Record> {
+        let header = RecordHeader::decode(&self.rest, self.file_id, self.offset)
+            .filter(|header| header.sequence_first == sequence_last + 1)?;
+        let whole = usize::try_from(header.record_bytes()).ok()?;
+        let mut encoded = self.rest.split_to(whole);
+        encoded.advance(RECORD_HEADER_BYTES);
+        assert!(encoded.len() as u64 == u64::from(header.payload_bytes));
+        assert!(header.durable_bytes <= self.offset, "a record cannot vouch for itself");
+        self.offset += header.record_bytes();
+        let (sequence_first, operations) = (header.sequence_first, header.operations);
+        Some(Record { sequence_first, operations, encoded })
     }
-    Ok(())
+
+    /// Decides what the end of the log in this segment is: the torn bytes, or an error for corruption.
+    fn judge_end(&self, later: &[SegmentReader]) -> Result<u64, Error> {
+        let mut torn_bytes = self.rest.len() as u64;
+        let mut vouched = self.is_vouched_for(1, |record| record.durable_bytes > self.offset);
+        for segment in later {
+            torn_bytes += segment.rest.len() as u64;
+            vouched |= segment.is_vouched_for(0, |record| record.durable_bytes > 0);
+        }
+        if vouched && !seeded_bug(Mutant::MidLogDamageTruncated) {
+            let what = "the log is damaged before a valid record that was written later";
+            return Err(self.file.corrupt(self.offset, what));
+        }
+        Ok(torn_bytes)
+    }
+
+    /// Whether a valid record `skip` or more bytes ahead satisfies `vouches`.
+    fn is_vouched_for(&self, skip: usize, vouches: impl Fn(&RecordHeader) -> bool) -> bool {
+        (skip..self.rest.len()).any(|ahead| {
+            let candidate = self.rest.get(ahead..).unwrap_or_default();
+            candidate.starts_with(&RECORD_MAGIC)
+                && RecordHeader::decode(candidate, self.file_id, self.offset + ahead as u64)
+                    .is_some_and(|record| vouches(&record))
+        })
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) fn tiny() -> Options {
         tables_l0_max: 6,
         table_bytes: 2_000,
         level_bytes_base: 8_000,
+        value_separation_bytes: 12,
+        cache_bytes: 4_000,
         ..Options::default()
     }
 }

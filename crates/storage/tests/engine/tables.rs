@@ -28,7 +28,8 @@ fn maintenance_bounds_the_number_of_tables() {
     assert!(statistics.tables < 120, "{statistics:?}");
     assert!(statistics.flushes > 100 && statistics.compactions > 100);
     assert_eq!(disk.named(".sst").len() as u64, statistics.tables);
-    assert_eq!(disk.named(".wal").len(), 1);
+    // The active segment, and perhaps one that was prepared ahead.
+    assert!(disk.named(".wal").len() <= 2);
 }
 
 #[test]

@@ -1,0 +1,180 @@
+//! [`Cache`]: checked bytes of files that do not change, kept in memory.
+//!
+//! Shared by all tables of an engine (blocks, parts of indexes) and by its readers of value files.
+//!
+//! 1. What is cached is named by file id and offset: ids are never reused, and a file's bytes never change, so nothing
+//!    is ever invalidated. What belonged to a removed file is pushed out by what is used.
+//! 2. Bytes come in only after their checksum was checked, and decompressed; whoever finds them checks nothing again.
+//! 3. Each entry weighs its bytes and what keeping it costs; the weights of all stay below the bound.
+//!
+//! Invariants
+//! - The cache decides nothing: with any content, and with none, reads answer the same.
+//! - One sequence of calls leaves one content, in every process: the hasher has no seed and the number of shards does
+//!   not depend on the machine. Simulated disks therefore see the same reads.
+//!
+//! Source: Yang et al., "FIFO Queues are All You Need for Cache Eviction" (S3-FIFO), SOSP 2023, by way of `quick_cache`.
+
+mod hasher;
+
+#[cfg(test)]
+mod tests;
+
+use std::hash::BuildHasherDefault;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use quick_cache::sync::{Cache as Shards, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+
+use hasher::PlaceHasher;
+
+/// Independently locked parts: enough that 16 reading threads rarely meet, few enough that each holds a large value.
+const SHARDS: usize = 16;
+
+/// Bytes that an entry costs beside its content: about 80 for the slot, its links and the hash table's share, and 48
+/// for the header of the shared bytes and the allocator's rounding.
+const OVERHEAD_BYTES: u64 = 128;
+
+/// What entries weigh in the estimate of their number, in bytes: a block of the default size.
+const ENTRY_BYTES_ESTIMATE: u64 = 4_096 + OVERHEAD_BYTES;
+
+/// What is cached; the classes are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheClass {
+    /// Payloads of data blocks and index partitions of tables.
+    Block,
+    /// Values of value files.
+    Value,
+}
+
+/// Whether a reader leaves behind what it read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheUse {
+    /// It will be wanted again.
+    Fill,
+    /// A long scan or a compaction: look, but push nothing out.
+    Bypass,
+}
+
+/// What the cache holds and how it was used since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStatistics {
+    /// Questions for blocks.
+    pub blocks: CacheUsage,
+    /// Questions for values.
+    pub values: CacheUsage,
+    /// Entries now.
+    pub entries: u64,
+    /// What they weigh now.
+    pub bytes: u64,
+}
+
+/// How often a class was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheUsage {
+    /// Found.
+    pub hits: u64,
+    /// Not found.
+    pub misses: u64,
+}
+
+/// A bounded set of checked bytes.
+pub(crate) struct Cache {
+    /// `None` if the bound is 0: nothing is kept.
+    shards: Option<Shards<Place, Bytes, Weigh, BuildHasherDefault<PlaceHasher>>>,
+    blocks: Counters,
+    values: Counters,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    file_id: u64,
+    offset: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Cache {
+    /// A cache of at most `bytes`; 0 keeps nothing.
+    ///
+    /// An entry of more than a shard (a 16th of the bytes, more of a small cache) is not kept.
+    pub(crate) fn new(bytes: u64) -> Cache {
+        let entries = usize::try_from(bytes / ENTRY_BYTES_ESTIMATE).unwrap_or(usize::MAX);
+        let options = OptionsBuilder::new()
+            .shards(SHARDS)
+            .estimated_items_capacity(entries.max(1))
+            .weight_capacity(bytes)
+            .build()
+            .expect("all that has no default is set");
+        let shards = (bytes > 0).then(|| {
+            Shards::with_options(
+                options,
+                Weigh,
+                BuildHasherDefault::default(),
+                DefaultLifecycle::default(),
+            )
+        });
+        assert!(shards.as_ref().is_none_or(|shards| shards.num_shards() <= SHARDS));
+        Cache { shards, blocks: Counters::default(), values: Counters::default() }
+    }
+
+    /// The bytes at `offset` of file `file_id`, if they are here.
+    ///
+    /// Cost: a hash, a read lock of one shard and a reference count; nothing is copied.
+    pub(crate) fn get(&self, class: CacheClass, file_id: u64, offset: u64) -> Option<Bytes> {
+        let found = self.shards.as_ref().and_then(|shards| shards.get(&Place { file_id, offset }));
+        let counters = self.counters(class);
+        let counter = if found.is_some() { &counters.hits } else { &counters.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// Keeps checked `bytes` of `offset` of file `file_id`; they should be an allocation of their own, because a slice
+    /// keeps the whole of what it was cut from.
+    pub(crate) fn insert(&self, file_id: u64, offset: u64, bytes: Bytes) {
+        debug_assert!(!bytes.is_empty(), "nothing is not worth an entry");
+        if let Some(shards) = &self.shards {
+            shards.insert(Place { file_id, offset }, bytes);
+        }
+    }
+
+    /// What is here and how it was used; the numbers are read one after the other.
+    pub(crate) fn statistics(&self) -> CacheStatistics {
+        CacheStatistics {
+            blocks: self.blocks.read(),
+            values: self.values.read(),
+            entries: self.shards.as_ref().map_or(0, |shards| shards.len() as u64),
+            bytes: self.shards.as_ref().map_or(0, Shards::weight),
+        }
+    }
+
+    fn counters(&self, class: CacheClass) -> &Counters {
+        match class {
+            CacheClass::Block => &self.blocks,
+            CacheClass::Value => &self.values,
+        }
+    }
+}
+
+impl Counters {
+    fn read(&self) -> CacheUsage {
+        CacheUsage {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// An entry's weight: its bytes and [`OVERHEAD_BYTES`].
+#[derive(Clone, Copy)]
+struct Weigh;
+
+impl Weighter<Place, Bytes> for Weigh {
+    fn weight(&self, _place: &Place, bytes: &Bytes) -> u64 {
+        bytes.len() as u64 + OVERHEAD_BYTES
+    }
+}

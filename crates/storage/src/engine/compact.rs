@@ -1,0 +1,179 @@
+//! Compaction and relocation in bounded units.
+//!
+//! Entered by `maintain`, and by writers when level 0 is full.
+//!
+//! 1. Do one unit of the compaction that `pick` chooses.
+//! 2. If none is due, empty value files that hold much garbage: choose them once, then rewrite the tables that point into
+//!    them, one bounded unit after the other, until none does.
+//!
+//! Invariants
+//! - The set of files to empty is fixed for a pass, so that a pass ends.
+//! - Nothing is remembered across a restart: what was emptied so far has no references any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::compaction::pick::{Allowance, Choice, Shape, TableProgress, choose};
+use crate::compaction::{FileShape, Job, Making, Outcome, choose_files, execute, relocate};
+use crate::error::Error;
+use crate::sstable::TableContext;
+use crate::version::{LEVELS, LiveTable, Version};
+
+use super::install::Change;
+use super::view::{Fill, Reading};
+use super::{Budget, Engine, Work};
+
+/// What the compacting lock guards.
+#[derive(Default)]
+pub(super) struct Compacting {
+    /// Value files of the pass that is going on.
+    leaving: BTreeSet<u64>,
+    /// Value files that cannot be emptied, because a value in them is damaged.
+    damaged: BTreeSet<u64>,
+}
+
+/// A unit to do.
+enum Unit {
+    Merge(crate::compaction::pick::Inputs),
+    Relocate { level: usize, file_id: u64 },
+}
+
+impl Engine {
+    /// Does one unit of compaction, if one is due. The caller holds the compacting lock.
+    pub(super) fn compact_unit(
+        &self,
+        compacting: &mut Compacting,
+        budget: Budget,
+    ) -> Result<Option<Work>, Error> {
+        self.health.check_readable()?;
+        let version = Arc::clone(&self.current_tree().version);
+        let Some(unit) = self.choose_unit(compacting, &version) else {
+            return Ok(None);
+        };
+        let reading = self.reading(&version);
+        let job = Job {
+            making: self.making(&reading),
+            merge: &*self.merge,
+            // Less than a table per unit would leave many small tables behind.
+            budget_bytes: budget.bytes.max(self.options.table_bytes),
+            leaving: &compacting.leaving,
+        };
+        assert!(job.budget_bytes > 0);
+        let (work, outcome) = match &unit {
+            Unit::Merge(inputs) => (Work::Compaction, execute(&job, &version, inputs)),
+            Unit::Relocate { level, file_id } => {
+                (Work::Relocation, relocate(&job, &version, (*level, *file_id)))
+            }
+        };
+        let outcome = self.health.settle(outcome)?;
+        drop(version);
+        self.count_unit(work, &outcome);
+        compacting.leaving.retain(|file_id| !outcome.damaged.contains(file_id));
+        compacting.damaged.extend(outcome.damaged);
+        let change = Change {
+            removes: outcome.removes,
+            adds: outcome.adds,
+            opened: outcome.opened,
+            obsolete: outcome.obsolete,
+        };
+        self.install(change, None)?;
+        self.sweep();
+        Ok(Some(work))
+    }
+
+    /// Whether a unit is due. The caller holds the compacting lock.
+    pub(super) fn wants_compaction(&self, compacting: &mut Compacting) -> bool {
+        let version = Arc::clone(&self.current_tree().version);
+        self.choose_unit(compacting, &version).is_some()
+    }
+
+    /// How new files are made.
+    pub(super) fn making<'a>(&'a self, reading: &'a Reading<'a>) -> Making<'a> {
+        Making {
+            tables: self.table_context(),
+            options: &self.options,
+            file_ids: &self.file_ids,
+            values: reading,
+        }
+    }
+
+    /// Reads values for background work.
+    pub(super) fn reading<'a>(&'a self, version: &'a Version) -> Reading<'a> {
+        Reading { version, cache: &self.cache, fill: Fill::Nothing }
+    }
+
+    pub(super) fn table_context(&self) -> TableContext<'_> {
+        TableContext { disk: &*self.disk, values: &self.value_files, cache: &self.cache }
+    }
+
+    fn choose_unit(&self, compacting: &mut Compacting, version: &Version) -> Option<Unit> {
+        if let Choice::Merge(inputs) = self.choose_merge(version) {
+            return Some(Unit::Merge(inputs));
+        }
+        if let Some(unit) = next_relocation(version, &compacting.leaving) {
+            return Some(unit);
+        }
+        let files: BTreeMap<u64, FileShape> = version
+            .values()
+            .iter()
+            .filter(|(file_id, _)| !compacting.damaged.contains(file_id))
+            .map(|(file_id, live)| {
+                let shape = FileShape { bytes: live.file.bytes(), live_bytes: live.live_bytes };
+                (*file_id, shape)
+            })
+            .collect();
+        compacting.leaving = choose_files(&files);
+        next_relocation(version, &compacting.leaving)
+    }
+
+    fn choose_merge(&self, version: &Version) -> Choice {
+        let levels: Vec<Vec<_>> =
+            (0..LEVELS).map(|level| version.level(level).iter().map(shape).collect()).collect();
+        let allowance = Allowance {
+            tables_l0: self.options.tables_l0_trigger,
+            level_bytes_base: self.options.level_bytes_base,
+        };
+        choose(&levels, allowance)
+    }
+
+    fn count_unit(&self, work: Work, outcome: &Outcome) {
+        let written = outcome.counts.table_bytes + outcome.counts.value_bytes;
+        match work {
+            Work::Relocation => {
+                self.counters.relocations.add(1);
+                self.counters.relocated_bytes.add(written);
+            }
+            Work::Flush | Work::Compaction => {
+                self.counters.compactions.add(1);
+                self.counters.compacted_bytes.add(written);
+                self.counters.compaction_bytes.add(outcome.taken_bytes);
+            }
+        }
+        self.counters.count_outputs(&outcome.counts);
+    }
+}
+
+/// The next table below level 0 that points into a file of `leaving`.
+fn next_relocation(version: &Version, leaving: &BTreeSet<u64>) -> Option<Unit> {
+    let points_into = |live: &&LiveTable| {
+        let mut references = live.table.references().iter();
+        references.any(|reference| leaving.contains(&reference.file.file_id()))
+    };
+    (1..LEVELS).find_map(|level| {
+        let live = version.level(level).iter().find(points_into)?;
+        Some(Unit::Relocate { level, file_id: live.file_id() })
+    })
+}
+
+fn shape(live: &LiveTable) -> Shape {
+    Shape {
+        file_id: live.file_id(),
+        bytes: live.table.meta().bytes,
+        key_first: live.key_first().clone(),
+        key_last: live.key_last().clone(),
+        progress: match live.trimmed_to {
+            Some(_) => TableProgress::Trimmed,
+            None => TableProgress::Whole,
+        },
+    }
+}

@@ -1,0 +1,201 @@
+//! Runs and their merge: many sorted sources seen as one.
+//!
+//! Scans and compaction give their sources newest first; each step yields one key with everything stored for it.
+//!
+//! 1. Every source stands at its next entry and shows its key.
+//! 2. Sources are kept in the order of those keys; on equal keys the newest source goes first. A source that moved on
+//!    walks back into its place: long stretches of one source cost one comparison each.
+//! 3. All entries of the first key are pushed on one [`Stack`], until it is settled; the older ones are skipped.
+//!
+//! Invariants
+//! - Sources are given newest first: an entry of an earlier source is newer than any of the same key in a later one.
+//! - Keys come out strictly ascending.
+//! - The first error ends the merge.
+
+mod level;
+
+use crate::entry::{Entry, Payload};
+use crate::error::Error;
+use crate::fold::Stack;
+use crate::memtable::MemtableCursor;
+use crate::sstable::TableCursor;
+
+pub(crate) use level::{LevelCursor, TablePart};
+
+/// Bytes that a pointer takes in a table, about: what a compaction moves instead of the value.
+const POINTER_BYTES: u64 = 20;
+
+/// A sorted source of entries.
+pub(crate) enum Run {
+    /// A memtable.
+    Memtable(MemtableCursor),
+    /// A table of level 0.
+    Table(TableCursor),
+    /// The tables of a deeper level, one after the other.
+    Level(Box<LevelCursor>),
+}
+
+impl Run {
+    /// The key of the entry it stands at; `None` at the end.
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Run::Memtable(cursor) => cursor.key(),
+            Run::Table(cursor) => cursor.key(),
+            Run::Level(cursor) => cursor.key(),
+        }
+    }
+
+    /// Takes that entry and moves on.
+    fn take(&mut self) -> Result<Option<Entry>, Error> {
+        match self {
+            Run::Memtable(cursor) => Ok(cursor.take()),
+            Run::Table(cursor) => take_entry(cursor),
+            Run::Level(cursor) => cursor.take(),
+        }
+    }
+}
+
+/// Several runs as one.
+pub(crate) struct MergedRuns {
+    /// Those that are not at their end, by their rank: lower is newer.
+    runs: Vec<Ranked>,
+    /// The key that was taken last.
+    key: Vec<u8>,
+}
+
+struct Ranked {
+    rank: usize,
+    run: Run,
+}
+
+impl Ranked {
+    fn order(&self) -> (Option<&[u8]>, usize) {
+        (self.run.key(), self.rank)
+    }
+}
+
+impl MergedRuns {
+    /// Merges `runs`, newest first.
+    pub(crate) fn new(runs: Vec<Run>) -> MergedRuns {
+        let ranked = runs.into_iter().enumerate().map(|(rank, run)| Ranked { rank, run });
+        let mut runs: Vec<_> = ranked.filter(|ranked| ranked.run.key().is_some()).collect();
+        runs.sort_by(|left, right| left.order().cmp(&right.order()));
+        MergedRuns { runs, key: Vec::new() }
+    }
+
+    /// The key that [`next_key`](MergedRuns::next_key) will yield.
+    pub(crate) fn peek_key(&self) -> Option<&[u8]> {
+        self.runs.first().and_then(|first| first.run.key())
+    }
+
+    /// The key that was yielded last.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Moves to the next key and puts its entries on `stack`, emptied first; `None` at the end, else their bytes.
+    pub(crate) fn next_key(&mut self, stack: &mut Stack) -> Result<Option<u64>, Error> {
+        stack.clear();
+        let Some(first) = self.runs.first() else {
+            return Ok(None);
+        };
+        self.key.clear();
+        self.key.extend_from_slice(first.run.key().unwrap_or_default());
+        let mut taken_bytes = 0;
+        while let Some(first) = self.runs.first_mut() {
+            if first.run.key() != Some(self.key.as_slice()) {
+                break;
+            }
+            if let Some(entry) = first.run.take()? {
+                taken_bytes += self.key.len() as u64 + stored_bytes(&entry);
+                if !stack.is_settled() {
+                    stack.push(entry);
+                }
+            }
+            self.settle_first();
+        }
+        assert!(!stack.is_empty(), "a key comes with an entry");
+        debug_assert!(self.peek_key().is_none_or(|next| next > self.key.as_slice()), "keys ascend");
+        Ok(Some(taken_bytes))
+    }
+
+    /// Brings the first run, which has moved on, to its place.
+    fn settle_first(&mut self) {
+        if self.runs.first().is_some_and(|first| first.run.key().is_none()) {
+            self.runs.remove(0);
+            return;
+        }
+        let mut at = 0;
+        while let [moved, next, ..] = self.runs.get(at..).unwrap_or_default()
+            && moved.order() > next.order()
+        {
+            self.runs.swap(at, at + 1);
+            at += 1;
+        }
+    }
+}
+
+/// Takes the entry that a cursor stands at, and moves it on.
+fn take_entry(cursor: &mut TableCursor) -> Result<Option<Entry>, Error> {
+    let entry = cursor.entry();
+    cursor.advance()?;
+    Ok(entry)
+}
+
+/// Bytes of an entry, without its key, as a table holds it.
+fn stored_bytes(entry: &Entry) -> u64 {
+    match entry.value.payload() {
+        Some(Payload::Stored(_)) => POINTER_BYTES,
+        Some(payload) => payload.len(),
+        None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::{MergedRuns, Run};
+    use crate::entry::{Payload, Value};
+    use crate::fold::Stack;
+    use crate::memtable::Memtable;
+    use crate::merge::{MergeError, MergeOperator};
+
+    struct Unused;
+
+    impl MergeOperator for Unused {
+        fn merge(&self, _: &[u8], _: Option<&[u8]>, _: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
+            Err(MergeError::new("nothing is joined here"))
+        }
+    }
+
+    fn run(entries: &[(&'static str, u64, Value)]) -> Run {
+        let memtable = Arc::new(Memtable::new(1, 0));
+        let mut by_sequence = entries.to_vec();
+        by_sequence.sort_by_key(|(_, sequence, _)| *sequence);
+        for (key, sequence, value) in by_sequence {
+            let key = Bytes::from_static(key.as_bytes());
+            memtable.insert(sequence, [(key, value)].into_iter(), &Unused);
+        }
+        Run::Memtable(memtable.cursor(&[], None, u64::MAX))
+    }
+
+    #[test]
+    fn keys_ascend_and_entries_go_newest_first_down_to_the_base() {
+        let operand = Value::Merge(Payload::Inline(Bytes::from_static(b"+")));
+        let put = Value::Put(Payload::Inline(Bytes::from_static(b"=")));
+        let newer =
+            run(&[("b", 9, operand.clone()), ("b", 8, operand.clone()), ("d", 7, put.clone())]);
+        let older = run(&[("a", 1, put.clone()), ("b", 3, put.clone()), ("b", 2, operand)]);
+        let mut merged = MergedRuns::new(vec![newer, older]);
+        let mut stack = Stack::default();
+        let mut seen = Vec::new();
+        while merged.next_key(&mut stack).unwrap().is_some() {
+            let entries = format!("{stack:?}").matches("sequence").count();
+            seen.push((String::from_utf8_lossy(merged.key()).into_owned(), entries));
+        }
+        assert_eq!(seen, [("a", 1), ("b", 3), ("d", 1)].map(|(key, n)| (key.to_owned(), n)));
+    }
+}
