@@ -1,7 +1,6 @@
 //! [`Batch`]: writes that become durable and visible together.
 //!
-//! Built by the caller, queued by group commit, copied as it is into a log record, and sliced into the memtable
-//! without another copy.
+//! Built by the caller, queued by group commit, copied as it is into a log record, which the memtable keeps slices of.
 //!
 //! 1. Each operation is appended to one buffer in the log's entry format (`docs/formats-storage.md`).
 //! 2. The log writes the buffer; replay, the memtable and whoever checks a value file read it back with [`operations`].
@@ -11,13 +10,14 @@
 use bytes::{Buf, Bytes};
 
 use crate::codec::{Reader, put_varint};
-use crate::entry::{Payload, Value};
+use crate::entry::{Payload, Value, digest};
 
 /// Operations that are applied atomically by [`Engine::write`](crate::Engine::write).
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     encoded: Vec<u8>,
-    count: u32,
+    /// Of each operation's value: taken here, where the value is in the processor's cache anyway.
+    digests: Vec<u64>,
     key_bytes_longest: usize,
     value_bytes_longest: usize,
 }
@@ -45,12 +45,12 @@ impl Batch {
 
     /// Number of operations.
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.digests.len()
     }
 
     /// Whether there are no operations.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.digests.is_empty()
     }
 
     /// Bytes this batch takes in the log.
@@ -66,18 +66,27 @@ impl Batch {
         self.value_bytes_longest
     }
 
-    /// The operations in the log's format, without a copy.
-    pub(crate) fn into_encoded(self) -> Bytes {
-        Bytes::from(self.encoded)
+    /// The operations in the log's format, and the digests of their values.
+    pub(crate) fn into_part(self) -> Part {
+        Part { encoded: self.encoded, digests: self.digests }
     }
 
     fn push(&mut self, kind: OperationKind, key: &[u8], value: &[u8]) {
         debug_assert!(value.is_empty() || kind != OperationKind::Delete, "a delete has no value");
         put_operation(&mut self.encoded, kind, key, value);
-        self.count = self.count.checked_add(1).expect("a batch of 4 billion operations");
+        self.digests.push(digest(value));
         self.key_bytes_longest = self.key_bytes_longest.max(key.len());
         self.value_bytes_longest = self.value_bytes_longest.max(value.len());
     }
+}
+
+/// A batch on its way to the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// The operations in the log's format.
+    pub(crate) encoded: Vec<u8>,
+    /// The digest of each operation's value.
+    pub(crate) digests: Vec<u64>,
 }
 
 /// What an operation does, as a byte in the log.
@@ -134,10 +143,10 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// As the memtable keeps it, given where in the segment the encoded operations begin.
-    pub(crate) fn into_logged(self, begin: u64) -> (Bytes, Value) {
+    /// As the memtable keeps it, given where in the segment the encoded operations begin, and the value's digest.
+    pub(crate) fn into_logged(self, begin: u64, digest: u64) -> (Bytes, Value) {
         let offset = begin + self.value_at as u64;
-        let payload = Payload::Logged { bytes: self.value, offset };
+        let payload = Payload::Logged { bytes: self.value, offset, digest };
         let value = match self.kind {
             OperationKind::Put => Value::Put(payload),
             OperationKind::Merge => Value::Merge(payload),
@@ -214,8 +223,10 @@ mod tests {
             (batch.len(), batch.key_bytes_longest(), batch.value_bytes_longest()),
             (3, 2, 1)
         );
-        assert_eq!(batch.encoded_len(), batch.clone().into_encoded().len());
-        let encoded = batch.into_encoded();
+        let (length, part) = (batch.encoded_len(), batch.into_part());
+        assert_eq!((length, 3), (part.encoded.len(), part.digests.len()));
+        assert_eq!(part.digests[0], super::digest(b"1"));
+        let encoded = Bytes::from(part.encoded);
         let read: Vec<_> = operations(encoded.clone()).map(Option::unwrap).collect();
         let shape: Vec<_> = read.iter().map(|op| (op.kind, &op.key[..], &op.value[..])).collect();
         let expected = [

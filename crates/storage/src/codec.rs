@@ -102,6 +102,20 @@ pub(crate) fn put_prefixed(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// The first eight bytes of a key as a big-endian number; absent ones count as zero.
+///
+/// Orders keys that differ there as their bytes do; hashed keys nearly always differ there.
+pub(crate) fn key_prefix(key: &[u8]) -> u64 {
+    match key.first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => key
+            .iter()
+            .chain(std::iter::repeat(&0))
+            .take(size_of::<u64>())
+            .fold(0, |prefix, byte| prefix << u8::BITS | u64::from(*byte)),
+    }
+}
+
 /// A length known to be below 4 GiB, because a limit of `Options` says so.
 pub(crate) fn length_u32(length: usize) -> u32 {
     u32::try_from(length).expect("limits keep stored lengths below 4 GiB")

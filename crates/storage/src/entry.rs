@@ -37,6 +37,8 @@ pub(crate) enum Payload {
         bytes: Bytes,
         /// Where they begin in the segment.
         offset: u64,
+        /// Their digest, taken when they were written, so that a flush does not touch them.
+        digest: u64,
     },
     /// In a value file.
     Stored(Pointer),
@@ -123,7 +125,8 @@ impl Payload {
     /// The digest of the bytes; reads nothing.
     pub(crate) fn digest(&self) -> u64 {
         match self {
-            Payload::Inline(bytes) | Payload::Logged { bytes, .. } => digest(bytes),
+            Payload::Inline(bytes) => digest(bytes),
+            Payload::Logged { digest, .. } => *digest,
             Payload::Stored(pointer) => pointer.digest,
         }
     }

@@ -27,4 +27,4 @@ mod outputs;
 
 pub(crate) use execute::{Job, Outcome, execute, relocate};
 pub(crate) use outputs::{Counts, FileIds, Making, Outputs, Placing, Values};
-pub(crate) use relocation::{FileShape, choose_files};
+pub(crate) use relocation::{Demand, FileShape, choose_files};

@@ -20,7 +20,8 @@ use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::batch::OperationKind;
-use crate::entry::{Entry, Fetch, Payload, Pointer, Value, digest};
+use crate::codec::length_u32;
+use crate::entry::{Entry, Fetch, Payload, Pointer, Value};
 use crate::error::Error;
 use crate::files::{FileKind, ROOT};
 use crate::fold::Fold;
@@ -192,14 +193,11 @@ impl<'a> Outputs<'a> {
                 (Entry { sequence: entry.sequence, value }, written)
             }
         };
-        let kind = match entry.value.payload() {
-            Some(Payload::Stored(pointer)) => Some((pointer.file_id, self.kind_of(pointer))),
-            _ => None,
-        };
-        let writer = self.writer()?;
-        if let Some((file_id, kind)) = kind {
-            writer.declare(file_id, kind);
+        self.open_writer()?;
+        if let Some(Payload::Stored(pointer)) = entry.value.payload() {
+            self.declare(pointer);
         }
+        let writer = self.writer.as_mut().expect("it was opened above");
         writer.add(key, &entry)?;
         Ok(written)
     }
@@ -216,12 +214,10 @@ impl<'a> Outputs<'a> {
             Payload::Inline(bytes) if separate => self.write_value(key, entry, bytes),
             Payload::Inline(_) => Ok((payload.clone(), 0)),
             Payload::Logged { bytes, .. } if !separate => Ok((Payload::Inline(bytes.clone()), 0)),
-            Payload::Logged { bytes, offset } => {
+            Payload::Logged { bytes, offset, digest } => {
                 let file_id = self.placing.logged_in.expect("only a flush has logged payloads");
-                let bytes_u32 = crate::codec::length_u32(bytes.len());
-                let digest = digest(bytes);
-                let pointer = Pointer { file_id, offset: *offset, bytes: bytes_u32, digest };
-                Ok((Payload::Stored(pointer), 0))
+                let (bytes, offset, digest) = (length_u32(bytes.len()), *offset, *digest);
+                Ok((Payload::Stored(Pointer { file_id, offset, bytes, digest }), 0))
             }
             Payload::Stored(pointer) if self.placing.leaving.contains(&pointer.file_id) => {
                 match self.making.values.fetch(pointer) {
@@ -259,14 +255,20 @@ impl<'a> Outputs<'a> {
         Ok((Payload::Stored(pointer), u64::from(pointer.bytes)))
     }
 
-    fn kind_of(&self, pointer: &Pointer) -> ValueKind {
-        if self.placing.logged_in == Some(pointer.file_id) {
+    /// Tells the table writer of which kind the file of `pointer` is.
+    fn declare(&mut self, pointer: &Pointer) {
+        let writer = self.writer.as_mut().expect("the caller opened it");
+        if writer.knows(pointer.file_id) {
+            return;
+        }
+        let kind = if self.placing.logged_in == Some(pointer.file_id) {
             ValueKind::Segment
         } else if self.values.as_ref().is_some_and(|own| own.file_id() == pointer.file_id) {
             ValueKind::Values
         } else {
             self.making.values.kind(pointer.file_id)
-        }
+        };
+        writer.declare(pointer.file_id, kind);
     }
 
     /// Sets a table that has reached its size aside.
@@ -276,19 +278,20 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    fn writer(&mut self) -> Result<&mut TableWriter, Error> {
-        if self.writer.is_none() {
-            let file_id = self.making.file_ids.mint();
-            self.created.push((FileKind::Table, file_id));
-            let shape = TableShape {
-                block_bytes: self.making.options.block_bytes,
-                bloom_bits_per_key: self.making.options.bloom_bits_per_key,
-                compression: self.placing.compression,
-            };
-            let disk = self.making.tables.disk;
-            self.writer = Some(TableWriter::create(disk, file_id, shape)?);
+    fn open_writer(&mut self) -> Result<(), Error> {
+        if self.writer.is_some() {
+            return Ok(());
         }
-        Ok(self.writer.as_mut().expect("it was created above"))
+        let file_id = self.making.file_ids.mint();
+        self.created.push((FileKind::Table, file_id));
+        let shape = TableShape {
+            block_bytes: self.making.options.block_bytes,
+            bloom_bits_per_key: self.making.options.bloom_bits_per_key,
+            compression: self.placing.compression,
+        };
+        let disk = self.making.tables.disk;
+        self.writer = Some(TableWriter::create(disk, file_id, shape)?);
+        Ok(())
     }
 }
 

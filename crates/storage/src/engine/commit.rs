@@ -7,7 +7,7 @@
 //! 1. Take the log lock; refuse if closed, poisoned, or short of disk space.
 //! 2. Make room: seal a full memtable; if too many are sealed or level 0 is full, flush or compact first.
 //! 3. Append the group as one record; fsync (with `Durability::Fsync`).
-//! 4. Insert it in the memtable; publish its sequence number: now it is visible.
+//! 4. Let others append; insert it in the memtable; publish its sequence number: now it is visible.
 //! 5. Hand leadership on and wake the group.
 //!
 //! Invariants
@@ -21,9 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use bytes::Bytes;
 
-use crate::batch::{Batch, operations};
+use parking_lot::MutexGuard;
+
+use crate::batch::{Batch, Part, operations};
+use crate::codec::length_u32;
+use crate::compaction::Demand;
 use crate::error::{Error, Limit};
 use crate::files::{FileKind, temporary};
 use crate::memtable::Memtable;
@@ -38,6 +41,12 @@ use super::{Budget, Engine};
 /// Bytes of log between two looks at the free space of the disk: a look costs about as much as an append.
 const FREE_SPACE_EVERY_BYTES: u64 = 1_024 * 1_024;
 
+/// Times that a writer tries to get the log lock before it sleeps: with the pauses below about 10 µs, a few appends.
+const LOCK_TRIES: u32 = 64;
+
+/// Pauses of the processor between two tries, about 20 ns each.
+const PAUSES_PER_TRY: u32 = 8;
+
 /// What the log lock guards.
 pub(super) struct Writing {
     pub(super) log: Log,
@@ -51,9 +60,6 @@ impl Writing {
     }
 }
 
-/// A batch to commit: its encoded operations, and their number.
-pub(super) type Part = (Bytes, u32);
-
 impl Engine {
     pub(super) fn write_batch(&self, batch: Batch) -> Result<(), Error> {
         self.health.check_writable()?;
@@ -61,11 +67,11 @@ impl Engine {
         if batch.is_empty() {
             return Ok(());
         }
+        let _place = self.queue.enter()?;
         if self.options.durability == Durability::Periodic {
-            let _place = self.queue.enter()?;
             return self.commit_alone(batch);
         }
-        match self.queue.join(batch)? {
+        match self.queue.join(batch) {
             Turn::Done(outcome) => outcome,
             Turn::Lead(mut group) => {
                 let outcome = self.lead(&mut group);
@@ -102,6 +108,9 @@ impl Engine {
 
     /// Seals the active memtable, unless it is empty, and begins a new one in a new segment.
     pub(super) fn seal(&self, log: &mut Log) -> Result<(), Error> {
+        // What was appended is inserted first; nothing is appended meanwhile.
+        drop(self.inserting.lock());
+        self.health.check_readable()?;
         let active = Arc::clone(&self.current_tree().active);
         if active.is_empty() {
             return Ok(());
@@ -140,18 +149,25 @@ impl Engine {
     fn lead(&self, group: &mut Group<'_>) -> Result<(), Error> {
         let mut writing = self.writing.lock();
         self.prepare_commit(&mut writing)?;
-        self.commit(&mut writing, &group.gather())
+        self.commit(writing, &group.close())
     }
 
     fn commit_alone(&self, batch: Batch) -> Result<(), Error> {
-        let operations = crate::codec::length_u32(batch.len());
-        let part = (batch.into_encoded(), operations);
-        let mut writing = self.writing.lock();
+        let part = batch.into_part();
+        let mut writing = self.lock_writing();
         self.prepare_commit(&mut writing)?;
-        let guard = PoisonOnPanic { health: Some(&self.health) };
-        let outcome = self.commit(&mut writing, &[part]);
-        guard.disarm();
-        outcome
+        self.commit(writing, &[part])
+    }
+
+    /// The log lock, which is usually free again within microseconds: sooner than a thread that sleeps would be woken.
+    fn lock_writing(&self) -> MutexGuard<'_, Writing> {
+        for _ in 0..LOCK_TRIES {
+            if let Some(writing) = self.writing.try_lock() {
+                return writing;
+            }
+            (0..PAUSES_PER_TRY).for_each(|_| std::hint::spin_loop());
+        }
+        self.writing.lock()
     }
 
     fn prepare_commit(&self, writing: &mut Writing) -> Result<(), Error> {
@@ -160,32 +176,35 @@ impl Engine {
         self.make_room(&mut writing.log)
     }
 
-    fn commit(&self, writing: &mut Writing, parts: &[Part]) -> Result<(), Error> {
+    /// Appends and inserts; others may append while this inserts.
+    fn commit(&self, mut writing: MutexGuard<'_, Writing>, parts: &[Part]) -> Result<(), Error> {
         let log = &mut writing.log;
-        let count: u32 = parts.iter().map(|(_, operations)| operations).sum();
-        let appended = log.append(parts.iter().map(|(encoded, _)| encoded), count);
+        let count = length_u32(parts.iter().map(|part| part.digests.len()).sum());
+        let appended = log.append(parts.iter().map(|part| part.encoded.as_slice()), count);
         let appended = self.health.settle(appended)?;
-        assert!(appended.sequence_first == self.sequence_visible.load(Ordering::Relaxed) + 1);
         if self.options.durability == Durability::Fsync && !seeded_bug(Mutant::AckBeforeFsync) {
             self.run_syncs(&log.plan_sync())?;
         }
-        let mut begin = appended.begin;
-        let written = parts.iter().flat_map(|(encoded, _)| {
-            let at = begin;
-            begin += encoded.len() as u64;
-            operations(encoded.clone()).map(move |operation| {
-                operation.expect("a batch encodes what it decodes").into_logged(at)
-            })
-        });
+        let bytes = appended.operations.len() as u64;
+        self.wal_bytes.store(log.active().bytes(), Ordering::Relaxed);
         let tree = self.tree.load();
         assert!(tree.active.segment_id() == log.active().file_id(), "one memtable per segment");
-        tree.active.insert(appended.sequence_first, written, &*self.merge);
-        let sequence_last = log.active().sequence_last();
-        assert!(tree.active.sequence_last() == sequence_last, "log and memtable agree");
-        self.wal_bytes.store(log.active().bytes(), Ordering::Relaxed);
-        self.sequence_visible.store(sequence_last, Ordering::Release);
-        let bytes: u64 = parts.iter().map(|(encoded, _)| encoded.len() as u64).sum();
         writing.unchecked_bytes_left = writing.unchecked_bytes_left.saturating_sub(bytes);
+        // Taken before the log is let go of: inserts are in the order of appends.
+        let _inserting = self.inserting.lock();
+        drop(writing);
+        let guard = PoisonOnPanic { health: Some(&self.health) };
+        assert!(appended.sequence_first == self.sequence_visible.load(Ordering::Relaxed) + 1);
+        let digests = parts.iter().flat_map(|part| part.digests.iter().copied());
+        let written = operations(appended.operations).zip(digests).map(|(operation, digest)| {
+            let operation = operation.expect("a batch encodes what it decodes");
+            operation.into_logged(appended.begin, digest)
+        });
+        tree.active.insert(appended.sequence_first, written, &*self.merge);
+        let sequence_last = appended.sequence_first + u64::from(count) - 1;
+        assert!(tree.active.sequence_last() == sequence_last, "log and memtable agree");
+        self.sequence_visible.store(sequence_last, Ordering::Release);
+        guard.disarm();
         self.counters.groups.add(1);
         self.counters.entries.add(u64::from(count));
         self.counters.written_bytes.add(bytes);
@@ -208,7 +227,7 @@ impl Engine {
         while self.tree.load().version.level(0).len() >= self.options.tables_l0_max {
             self.counters.stalls.add(1);
             let mut compacting = self.compacting.lock();
-            self.compact_unit(&mut compacting, Budget::default())?;
+            self.compact_unit(&mut compacting, Budget::default(), Demand::Busy)?;
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 //! Entered by `maintain`, and by writers when level 0 is full.
 //!
 //! 1. Do one unit of the compaction that `pick` chooses.
-//! 2. If none is due, empty value files that hold much garbage: choose them once, then rewrite the tables that point into
+//! 2. While nobody writes, level 0 is merged early, so that what it hides is known to be garbage.
+//! 3. If no merge is due, empty value files that hold much garbage: choose them once, then rewrite the tables that point into
 //!    them, one bounded unit after the other, until none does.
 //!
 //! Invariants
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::compaction::pick::{Allowance, Choice, Shape, TableProgress, choose};
-use crate::compaction::{FileShape, Job, Making, Outcome, choose_files, execute, relocate};
+use crate::compaction::{Demand, FileShape, Job, Making, Outcome, choose_files, execute, relocate};
 use crate::error::Error;
 use crate::sstable::TableContext;
 use crate::version::{LEVELS, LiveTable, Version};
@@ -22,6 +23,10 @@ use crate::version::{LEVELS, LiveTable, Version};
 use super::install::Change;
 use super::view::{Fill, Reading};
 use super::{Budget, Engine, Work};
+
+/// Share of level 0 in all bytes from which on it is merged down while nobody writes: what it hides is garbage that is
+/// not known yet.
+const LEVEL_0_PERCENT_CALM: u64 = 4;
 
 /// What the compacting lock guards.
 #[derive(Default)]
@@ -44,10 +49,11 @@ impl Engine {
         &self,
         compacting: &mut Compacting,
         budget: Budget,
+        demand: Demand,
     ) -> Result<Option<Work>, Error> {
         self.health.check_readable()?;
         let version = Arc::clone(&self.current_tree().version);
-        let Some(unit) = self.choose_unit(compacting, &version) else {
+        let Some(unit) = self.choose_unit(compacting, &version, demand) else {
             return Ok(None);
         };
         let reading = self.reading(&version);
@@ -82,9 +88,9 @@ impl Engine {
     }
 
     /// Whether a unit is due. The caller holds the compacting lock.
-    pub(super) fn wants_compaction(&self, compacting: &mut Compacting) -> bool {
+    pub(super) fn wants_compaction(&self, compacting: &mut Compacting, demand: Demand) -> bool {
         let version = Arc::clone(&self.current_tree().version);
-        self.choose_unit(compacting, &version).is_some()
+        self.choose_unit(compacting, &version, demand).is_some()
     }
 
     /// How new files are made.
@@ -106,8 +112,13 @@ impl Engine {
         TableContext { disk: &*self.disk, values: &self.value_files, cache: &self.cache }
     }
 
-    fn choose_unit(&self, compacting: &mut Compacting, version: &Version) -> Option<Unit> {
-        if let Choice::Merge(inputs) = self.choose_merge(version) {
+    fn choose_unit(
+        &self,
+        compacting: &mut Compacting,
+        version: &Version,
+        demand: Demand,
+    ) -> Option<Unit> {
+        if let Choice::Merge(inputs) = self.choose_merge(version, demand) {
             return Some(Unit::Merge(inputs));
         }
         if let Some(unit) = next_relocation(version, &compacting.leaving) {
@@ -122,15 +133,16 @@ impl Engine {
                 (*file_id, shape)
             })
             .collect();
-        compacting.leaving = choose_files(&files);
+        compacting.leaving = choose_files(&files, demand);
         next_relocation(version, &compacting.leaving)
     }
 
-    fn choose_merge(&self, version: &Version) -> Choice {
+    fn choose_merge(&self, version: &Version, demand: Demand) -> Choice {
         let levels: Vec<Vec<_>> =
             (0..LEVELS).map(|level| version.level(level).iter().map(shape).collect()).collect();
+        let eager = demand == Demand::Calm && hides_garbage(version);
         let allowance = Allowance {
-            tables_l0: self.options.tables_l0_trigger,
+            tables_l0: if eager { 1 } else { self.options.tables_l0_trigger },
             level_bytes_base: self.options.level_bytes_base,
         };
         choose(&levels, allowance)
@@ -151,6 +163,17 @@ impl Engine {
         }
         self.counters.count_outputs(&outcome.counts);
     }
+}
+
+/// Whether level 0 may hide enough of what lies below to be merged before it is full.
+fn hides_garbage(version: &Version) -> bool {
+    let bytes = |live: &LiveTable| {
+        let values = live.table.references().iter().map(|reference| reference.live_bytes);
+        live.table.meta().bytes + values.sum::<u64>()
+    };
+    let upper: u64 = version.level(0).iter().map(bytes).sum();
+    let all: u64 = version.tables().map(|(_, live)| bytes(live)).sum();
+    upper > 0 && upper * 100 >= all * LEVEL_0_PERCENT_CALM
 }
 
 /// The next table below level 0 that points into a file of `leaving`.

@@ -19,10 +19,9 @@ use atoll_seeded_bug::{Mutant, seeded_bug};
 use crate::compaction::{Outputs, Placing};
 use crate::error::Error;
 use crate::files::FileKind;
-use crate::fold::{Floor, Stack};
+use crate::fold::Floor;
 use crate::manifest::TableRecord;
 use crate::memtable::Memtable;
-use crate::run::{MergedRuns, Run};
 use crate::sstable::Table;
 
 use super::install::{Change, Flushed};
@@ -65,8 +64,6 @@ impl Engine {
     }
 
     fn write_memtable(&self, memtable: &Arc<Memtable>) -> Result<Arc<Table>, Error> {
-        let cursor = memtable.cursor(&[], None, memtable.sequence_last());
-        let mut merged = MergedRuns::new(vec![Run::Memtable(cursor)]);
         let version = Arc::clone(&self.current_tree().version);
         let reading = self.reading(&version);
         let placing = Placing {
@@ -76,11 +73,10 @@ impl Engine {
             table_bytes: u64::MAX,
         };
         let mut outputs = Outputs::new(self.making(&reading), placing);
-        let mut stack = Stack::default();
-        while merged.next_key(&mut stack)?.is_some() {
-            let fold = stack.fold(merged.key(), Floor::Maybe, &*self.merge, &reading)?;
-            outputs.add(merged.key(), fold)?;
-        }
+        memtable.walk(|key, stack| {
+            let fold = stack.fold(key, Floor::Maybe, &*self.merge, &reading)?;
+            outputs.add(key, fold).map(|_bytes| ())
+        })?;
         let mut finished = outputs.finish()?;
         self.counters.count_outputs(&finished.counts);
         self.counters.flushed_bytes.add(finished.counts.table_bytes + finished.counts.value_bytes);

@@ -10,10 +10,17 @@
 //!    flush has to wait for.
 //! 5. Otherwise do one unit of compaction or relocation.
 
+use std::sync::atomic::Ordering;
+
+use crate::compaction::Demand;
 use crate::error::Error;
 use crate::options::Durability;
 
 use super::{Budget, Engine, Pending, Progress};
+
+/// Calls of maintenance without a write between them after which nobody is writing: a writer that lost its processor for
+/// a moment is still at work.
+const CALM_CALLS: u64 = 4;
 
 /// Unsynced bytes of log that maintenance syncs: 8 MiB take about 10 ms.
 const WRITE_BEHIND_BYTES: u64 = 8 * 1_024 * 1_024;
@@ -23,6 +30,7 @@ impl Engine {
         self.health.check_writable()?;
         self.sweep();
         self.prepare_spare()?;
+        let demand = self.observe_demand();
         let mut did = None;
         if let Some(_flushing) = self.flushing.try_lock() {
             did = self.flush_oldest()?;
@@ -31,9 +39,9 @@ impl Engine {
         let mut more = !self.tree.load().sealed.is_empty();
         if let Some(mut compacting) = self.compacting.try_lock() {
             if did.is_none() {
-                did = self.compact_unit(&mut compacting, budget)?;
+                did = self.compact_unit(&mut compacting, budget, demand)?;
             }
-            more |= did.is_some() && self.wants_compaction(&mut compacting);
+            more |= did.is_some() && self.wants_compaction(&mut compacting, demand);
         }
         Ok(match did {
             Some(did) => {
@@ -44,10 +52,21 @@ impl Engine {
         })
     }
 
+    /// Whether something was written between the last calls.
+    fn observe_demand(&self) -> Demand {
+        let visible = self.sequence_visible.load(Ordering::Relaxed);
+        if self.sequence_maintained.swap(visible, Ordering::Relaxed) != visible {
+            self.calm_calls.store(0, Ordering::Relaxed);
+            return Demand::Busy;
+        }
+        let calls = self.calm_calls.fetch_add(1, Ordering::Relaxed);
+        if calls < CALM_CALLS { Demand::Busy } else { Demand::Calm }
+    }
+
     /// Prepares a segment once the active memtable is half full.
     fn prepare_spare(&self) -> Result<(), Error> {
         let memtable = self.tree.load().active.bytes();
-        let log = self.wal_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        let log = self.wal_bytes.load(Ordering::Relaxed);
         let is_near = memtable >= self.options.memtable_bytes_max / 2
             || log >= self.options.wal_segment_bytes_max / 2;
         let Some(mut spare) = self.spare.try_lock() else {
@@ -68,8 +87,7 @@ impl Engine {
         if self.options.durability == Durability::Fsync {
             return Ok(());
         }
-        let unsynced =
-            self.durable.unsynced_bytes(self.wal_bytes.load(std::sync::atomic::Ordering::Relaxed));
+        let unsynced = self.durable.unsynced_bytes(self.wal_bytes.load(Ordering::Relaxed));
         if unsynced < WRITE_BEHIND_BYTES {
             return Ok(());
         }

@@ -9,7 +9,7 @@
 //! 4. `recovery.rs` opens, `health.rs` says whether the engine still serves.
 //!
 //! Invariants
-//! - Lock order: `writing`, `spare`, `flushing`, `compacting`, `syncing`, `manifest`, `tree_change`, `removals`; a thread
+//! - Lock order: `writing`, `inserting`, `spare`, `flushing`, `compacting`, `syncing`, `manifest`, `tree_change`, `removals`; a thread
 //!   takes them only downwards.
 //! - The current tree is replaced as a whole; whoever has taken it keeps a consistent one.
 //! - No thread, clock or timer is used; every bound is in [`Options`].
@@ -53,6 +53,7 @@ use crate::cache::Cache;
 use crate::compaction::FileIds;
 use crate::disk::{Disk, Lock};
 use crate::error::Error;
+use crate::files::FileKind;
 use crate::manifest::Manifest;
 use crate::merge::MergeOperator;
 use crate::options::Options;
@@ -82,6 +83,8 @@ pub struct Engine {
     queue: CommitQueue,
     /// The log; held by the leader of a group.
     writing: Mutex<Writing>,
+    /// Held while a group is inserted in the memtable; taken before the log is let go of.
+    inserting: Mutex<()>,
     /// An empty segment for when the active one is full.
     spare: Mutex<Option<Segment>>,
     /// Held while a memtable is flushed.
@@ -97,6 +100,9 @@ pub struct Engine {
     tree_change: Mutex<()>,
     tree: ArcSwap<Tree>,
     sequence_visible: AtomicU64,
+    /// What was visible when maintenance was called last, and calls since something became visible.
+    sequence_maintained: AtomicU64,
+    calm_calls: AtomicU64,
     /// Bytes of the active log segment.
     wal_bytes: AtomicU64,
     file_ids: FileIds,
@@ -246,6 +252,7 @@ impl Engine {
             memtable_bytes: memtables.map(|memtable| memtable.bytes()).sum(),
             memtables_sealed: tree.sealed.len() as u64,
             wal_bytes: self.wal_bytes.load(Ordering::Relaxed),
+            spare_segments: u8::from(self.spare.lock().is_some()),
             removals_pending: self.removals.lock().len() as u64,
             cache: self.cache.statistics(),
             ..self.counters.collect()
@@ -266,6 +273,9 @@ impl Engine {
         while self.flush_oldest()?.is_some() {}
         assert!(self.current_tree().sealed.is_empty());
         assert!(self.current_tree().active.is_empty());
+        if let Some(spare) = self.spare.lock().take() {
+            self.removals.lock().push(Removal::unread(FileKind::Segment.name(spare.file_id())));
+        }
         self.sweep();
         Ok(())
     }

@@ -2,28 +2,27 @@
 //!
 //! Used by `commit.rs`; knows nothing of logs.
 //!
-//! 1. A writer queues its batch. If nobody leads, it leads; otherwise it sleeps on its own ticket.
-//! 2. The leader takes the front of the queue as its group, as late as possible: what queued during the previous
-//!    fsync is there by itself, without a timer.
-//! 3. When the group is decided, the next writer in the queue is made leader, then the followers are woken, each on its
-//!    own ticket (no thundering herd).
+//! 1. A writer adds its batch to the last group in the queue, or begins a new one, which it will lead.
+//! 2. If nobody leads, it leads at once. Otherwise the first of a group waits for its turn, the others for the outcome.
+//! 3. The leader closes its group as late as possible: what queued during the previous fsync is there by itself, without
+//!    a timer.
+//! 4. When the group is decided, the next group's first writer is told to lead, and then all followers are woken at once:
+//!    one call to the system for each, however many they are.
 //!
 //! Invariants
-//! - At most one leader; its own ticket is at the front of the queue until it takes its group.
-//! - Every ticket gets exactly one outcome, also if the leader panics (the engine is then poisoned).
+//! - At most one leader; its group is at the front of the queue until it is closed.
+//! - Every group gets exactly one outcome, also if its leader panics (the engine is then poisoned).
 //! - The queue holds at most `waiting_max` writers.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Part};
 use crate::error::{Error, Limit};
 
-use super::commit::Part;
 use super::health::Health;
 
 /// Bytes after which a group takes no more followers: a write this long costs more than its fsync (about 0.6 ms
@@ -33,13 +32,14 @@ const GROUP_BYTES_MAX: usize = 1_024 * 1_024;
 pub(super) struct CommitQueue {
     state: Mutex<State>,
     waiting_max: usize,
-    /// Writers that wait for the log without a ticket.
-    entered: AtomicUsize,
+    /// Writers in the queue, and those that commit alone.
+    waiting: AtomicUsize,
     health: Arc<Health>,
 }
 
 struct State {
-    waiting: VecDeque<Arc<Ticket>>,
+    /// Groups that are not closed, in the order in which they will be committed.
+    forming: VecDeque<Arc<Forming>>,
     leadership: Leadership,
 }
 
@@ -49,18 +49,18 @@ enum Leadership {
     Taken,
 }
 
-/// A queued batch.
-struct Ticket {
-    operations: u32,
-    encoded: Bytes,
-    slot: Mutex<Slot>,
-    wake: Condvar,
+/// A group that writers may join until its leader closes it.
+struct Forming {
+    parts: Mutex<Parts>,
+    /// Set when its first writer is to lead.
+    turn: OnceLock<()>,
+    outcome: OnceLock<Result<(), Error>>,
 }
 
-enum Slot {
-    Waiting,
-    Lead,
-    Done(Result<(), Error>),
+#[derive(Default)]
+struct Parts {
+    parts: Vec<Part>,
+    bytes: usize,
 }
 
 /// What became of a writer that queued.
@@ -71,16 +71,25 @@ pub(super) enum Turn<'a> {
     Done(Result<(), Error>),
 }
 
+/// Which part of its group a writer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The first: it leads, at once or when its turn comes.
+    First,
+    Follower,
+}
+
 impl CommitQueue {
     pub(super) fn new(waiting_max: usize, health: Arc<Health>) -> CommitQueue {
-        let state = State { waiting: VecDeque::new(), leadership: Leadership::Vacant };
-        CommitQueue { state: Mutex::new(state), waiting_max, entered: AtomicUsize::new(0), health }
+        let state = State { forming: VecDeque::new(), leadership: Leadership::Vacant };
+        let waiting = AtomicUsize::new(0);
+        CommitQueue { state: Mutex::new(state), waiting_max, waiting, health }
     }
 
-    /// Counts a writer that commits alone, as long as it holds what it is given.
+    /// Counts a writer as waiting, as long as it holds what it is given.
     pub(super) fn enter(&self) -> Result<Entered<'_>, Error> {
         let entered = Entered { queue: self };
-        if self.entered.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.waiting_max {
             let limit = self.waiting_max as u64;
             return Err(Error::Overloaded { what: Limit::WritersQueued, limit });
         }
@@ -88,87 +97,76 @@ impl CommitQueue {
     }
 
     /// Queues `batch` and waits until it is this writer's turn, or its batch was committed by another.
-    pub(super) fn join(&self, batch: Batch) -> Result<Turn<'_>, Error> {
-        let ticket = Arc::new(Ticket {
-            operations: u32::try_from(batch.len()).expect("a batch counts in 32 bits"),
-            encoded: batch.into_encoded(),
-            slot: Mutex::new(Slot::Waiting),
-            wake: Condvar::new(),
-        });
-        {
-            let mut state = self.state.lock();
-            if state.waiting.len() >= self.waiting_max {
-                let limit = self.waiting_max as u64;
-                return Err(Error::Overloaded { what: Limit::WritersQueued, limit });
-            }
-            state.waiting.push_back(Arc::clone(&ticket));
-            if state.leadership == Leadership::Vacant {
-                assert!(state.waiting.len() == 1, "nobody waits without a leader");
-                state.leadership = Leadership::Taken;
-                return Ok(Turn::Lead(Group { queue: self, tickets: Vec::new(), outcome: None }));
-            }
+    pub(super) fn join(&self, batch: Batch) -> Turn<'_> {
+        let mut state = self.state.lock();
+        let (group, role) = state.add(batch.into_part());
+        let leads = role == Role::First && state.leadership == Leadership::Vacant;
+        if leads {
+            assert!(state.forming.len() == 1, "nobody waits without a leader");
+            state.leadership = Leadership::Taken;
         }
-        Ok(match ticket.wait() {
-            Some(outcome) => Turn::Done(outcome),
-            None => Turn::Lead(Group { queue: self, tickets: Vec::new(), outcome: None }),
-        })
-    }
-}
-
-impl Ticket {
-    /// Sleeps until there is an outcome, or (`None`) until this writer is to lead.
-    fn wait(&self) -> Option<Result<(), Error>> {
-        let mut slot = self.slot.lock();
-        loop {
-            match &*slot {
-                Slot::Waiting => self.wake.wait(&mut slot),
-                Slot::Lead => return None,
-                Slot::Done(outcome) => return Some(outcome.clone()),
+        drop(state);
+        match role {
+            Role::Follower => Turn::Done(group.outcome.wait().clone()),
+            Role::First => {
+                if !leads {
+                    group.turn.wait();
+                }
+                Turn::Lead(Group { queue: self, group, outcome: None })
             }
         }
     }
+}
 
-    fn tell(&self, news: Slot) {
-        *self.slot.lock() = news;
-        self.wake.notify_one();
+impl State {
+    /// Adds a part to the last group if it fits, or to a new one.
+    fn add(&mut self, part: Part) -> (Arc<Forming>, Role) {
+        let bytes = part.encoded.len();
+        if let Some(last) = self.forming.back() {
+            let mut parts = last.parts.lock();
+            if parts.bytes.saturating_add(bytes) <= GROUP_BYTES_MAX {
+                parts.bytes += bytes;
+                parts.parts.push(part);
+                drop(parts);
+                return (Arc::clone(last), Role::Follower);
+            }
+        }
+        let parts = Mutex::new(Parts { parts: vec![part], bytes });
+        let (turn, outcome) = (OnceLock::new(), OnceLock::new());
+        let group = Arc::new(Forming { parts, turn, outcome });
+        self.forming.push_back(Arc::clone(&group));
+        (group, Role::First)
     }
 }
 
-/// The place of a writer that commits alone.
+/// The place of a writer in the queue.
 pub(super) struct Entered<'a> {
     queue: &'a CommitQueue,
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.queue.entered.fetch_sub(1, Ordering::Relaxed);
+        self.queue.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The batches that are committed together, held by their leader.
+/// A group in the hands of its leader.
 pub(super) struct Group<'a> {
     queue: &'a CommitQueue,
-    /// The leader's own first; empty until gathered.
-    tickets: Vec<Arc<Ticket>>,
+    group: Arc<Forming>,
     outcome: Option<Result<(), Error>>,
 }
 
 impl Group<'_> {
-    /// Takes the front of the queue: the leader's batch, and followers while they fit.
-    pub(super) fn gather(&mut self) -> Vec<Part> {
-        assert!(self.tickets.is_empty(), "a group is gathered once");
+    /// Closes the group: the leader's batch, and those that joined it.
+    pub(super) fn close(&mut self) -> Vec<Part> {
         let mut state = self.queue.state.lock();
-        let mut bytes = 0usize;
-        while let Some(ticket) = state.waiting.front() {
-            bytes = bytes.saturating_add(ticket.encoded.len());
-            if !self.tickets.is_empty() && bytes > GROUP_BYTES_MAX {
-                break;
-            }
-            self.tickets.extend(state.waiting.pop_front());
-        }
+        let closed = state.forming.pop_front();
+        assert!(closed.is_some_and(|closed| Arc::ptr_eq(&closed, &self.group)), "it is in front");
         drop(state);
-        assert!(!self.tickets.is_empty(), "the leader's own ticket is at the front");
-        self.tickets.iter().map(|ticket| (ticket.encoded.clone(), ticket.operations)).collect()
+        let parts = std::mem::take(&mut self.group.parts.lock().parts);
+        assert!(!parts.is_empty(), "the leader's own batch is in it");
+        parts
     }
 
     /// Hands leadership on, wakes the followers, and returns the outcome for the leader itself.
@@ -186,17 +184,13 @@ impl Drop for Group<'_> {
             Err(Error::Poisoned { cause: cause.to_owned() })
         });
         let mut state = self.queue.state.lock();
-        if self.tickets.is_empty() {
-            // Failed before gathering: the outcome is the leader's alone.
-            state.waiting.pop_front();
-        }
-        match state.waiting.front() {
-            Some(next) => next.tell(Slot::Lead),
+        // Failed before it was closed: the outcome is that of all who joined so far.
+        state.forming.retain(|forming| !Arc::ptr_eq(forming, &self.group));
+        match state.forming.front() {
+            Some(next) => next.turn.set(()).expect("a group's turn comes once"),
             None => state.leadership = Leadership::Vacant,
         }
         drop(state);
-        for follower in self.tickets.iter().skip(1) {
-            follower.tell(Slot::Done(outcome.clone()));
-        }
+        self.group.outcome.set(outcome).expect("a group has one outcome");
     }
 }

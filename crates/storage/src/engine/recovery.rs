@@ -28,6 +28,7 @@ use crate::batch::operations;
 use crate::cache::Cache;
 use crate::compaction::FileIds;
 use crate::disk::{Disk, OpenHow};
+use crate::entry::digest;
 use crate::error::Error;
 use crate::files::{CURRENT, FileKind, LOCK, ROOT, StoreFile, is_temporary};
 use crate::manifest::{Manifest, State, is_present, read_current, read_state};
@@ -81,11 +82,14 @@ pub(super) fn open(
         queue: CommitQueue::new(options.writers_queued_max, Arc::clone(&health)),
         health,
         sequence_visible,
+        sequence_maintained: 0.into(),
+        calm_calls: 0.into(),
         wal_bytes,
         tree: ArcSwap::from_pointee(tree),
         tree_change: Mutex::new(()),
         durable: Arc::clone(log.durable()),
         writing: Mutex::new(Writing::new(log)),
+        inserting: Mutex::new(()),
         spare: Mutex::new(None),
         flushing: Mutex::new(()),
         compacting: Mutex::new(Compacting::default()),
@@ -165,13 +169,17 @@ impl Relog<'_> {
         let replayed = replay(self.disk, &live, flushed, |record: Record| {
             let malformed = || Error::corrupt("the log", 0, "a record that checks is malformed");
             // A draft vouches for itself, whatever is said here.
-            let again = draft.append(std::iter::once(&record.encoded), record.operations, 0)?;
+            let again =
+                draft.append(std::iter::once(record.encoded.as_ref()), record.operations, 0)?;
             assert!(again.sequence_first == record.sequence_first, "replay keeps sequence numbers");
-            let decoded: Option<Vec<_>> = operations(record.encoded.clone()).collect();
+            let decoded: Option<Vec<_>> = operations(again.operations).collect();
             let whole =
                 decoded.filter(|decoded| decoded.len() as u64 == u64::from(record.operations));
             let written = whole.ok_or_else(malformed)?;
-            let logged = written.into_iter().map(|operation| operation.into_logged(again.begin));
+            let logged = written.into_iter().map(|operation| {
+                let digest = digest(&operation.value);
+                operation.into_logged(again.begin, digest)
+            });
             memtable.insert(record.sequence_first, logged, self.merge);
             Ok(())
         })?;

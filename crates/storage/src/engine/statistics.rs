@@ -40,6 +40,8 @@ pub struct Statistics {
     pub memtables_sealed: u64,
     /// Bytes of the active log segment.
     pub wal_bytes: u64,
+    /// Log segments that were prepared ahead: 0 or 1.
+    pub spare_segments: u8,
     /// Fsyncs of the log by groups, by maintenance and by [`Engine::sync`](super::Engine::sync).
     pub fsyncs: u64,
     /// Group commits.
@@ -153,6 +155,7 @@ impl Counters {
             memtable_bytes: 0,
             memtables_sealed: 0,
             wal_bytes: 0,
+            spare_segments: 0,
             fsyncs: self.fsyncs.value(),
             groups: self.groups.value(),
             entries: self.entries.value(),

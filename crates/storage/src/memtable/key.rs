@@ -10,8 +10,7 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 
-/// Bytes of a key that are compared as one number.
-const PREFIX_BYTES: usize = 8;
+use crate::codec::key_prefix;
 
 /// What two keys are compared by.
 pub(super) trait KeyView {
@@ -29,7 +28,7 @@ pub(super) struct MemtableKey {
 impl MemtableKey {
     /// Wraps `bytes`.
     pub(super) fn new(bytes: Bytes) -> MemtableKey {
-        MemtableKey { prefix: prefix_of(&bytes), bytes }
+        MemtableKey { prefix: key_prefix(&bytes), bytes }
     }
 
     /// The key.
@@ -48,7 +47,7 @@ pub(super) struct Probe<'a> {
 impl<'a> Probe<'a> {
     /// Looks for `bytes`.
     pub(super) fn new(bytes: &'a [u8]) -> Probe<'a> {
-        Probe { prefix: prefix_of(bytes), bytes }
+        Probe { prefix: key_prefix(bytes), bytes }
     }
 
     /// As a tree takes it.
@@ -113,17 +112,6 @@ impl PartialOrd for MemtableKey {
 impl Ord for MemtableKey {
     fn cmp(&self, other: &MemtableKey) -> Ordering {
         self.view().cmp(&other.view())
-    }
-}
-
-fn prefix_of(key: &[u8]) -> u64 {
-    match key.first_chunk::<PREFIX_BYTES>() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => key
-            .iter()
-            .chain(std::iter::repeat(&0))
-            .take(PREFIX_BYTES)
-            .fold(0, |prefix, byte| prefix << u8::BITS | u64::from(*byte)),
     }
 }
 

@@ -30,6 +30,7 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use crate::entry::{Entry, Value};
+use crate::error::Error;
 use crate::fold::Stack;
 use crate::merge::MergeOperator;
 
@@ -102,6 +103,24 @@ impl Memtable {
         if let Some(chain) = chains.get(Probe::new(key).view()) {
             visible(chain, sequence).for_each(|entry| stack.push(entry));
         }
+    }
+
+    /// Hands every key, in order, to `each`, with its entries on the stack, newest first.
+    ///
+    /// Holds the lock of a shard meanwhile: for a sealed memtable, which nobody writes to.
+    pub(crate) fn walk(
+        &self,
+        mut each: impl FnMut(&[u8], &mut Stack) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut stack = Stack::default();
+        for shard in &self.shards {
+            for (key, chain) in shard.read().iter() {
+                stack.clear();
+                visible(chain, u64::MAX).for_each(|entry| stack.push(entry));
+                each(key.bytes(), &mut stack)?;
+            }
+        }
+        Ok(())
     }
 
     /// The log segment whose entries these are.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Memtable;
 use super::cursor::CURSOR_KEYS_MAX;
-use crate::entry::{Fetch, Payload, Pointer, Value};
+use crate::entry::{Fetch, Payload, Pointer, Value, digest};
 use crate::error::Error;
 use crate::fold::Stack;
 use crate::merge::{MergeError, MergeOperator};
@@ -34,7 +34,7 @@ impl Fetch for Nowhere {
 }
 
 fn payload(bytes: &[u8]) -> Payload {
-    Payload::Logged { bytes: Bytes::copy_from_slice(bytes), offset: 0 }
+    Payload::Logged { bytes: Bytes::copy_from_slice(bytes), offset: 0, digest: digest(bytes) }
 }
 
 fn read(memtable: &Memtable, key: &str, sequence: u64) -> Option<Bytes> {

@@ -14,6 +14,9 @@
 
 mod level;
 
+use std::cmp::Ordering;
+
+use crate::codec::key_prefix;
 use crate::entry::{Entry, Payload};
 use crate::error::Error;
 use crate::fold::Stack;
@@ -65,19 +68,39 @@ pub(crate) struct MergedRuns {
 
 struct Ranked {
     rank: usize,
+    /// The first bytes of the key that the run stands at, so that most comparisons follow no pointer.
+    prefix: u64,
     run: Run,
 }
 
 impl Ranked {
-    fn order(&self) -> (Option<&[u8]>, usize) {
-        (self.run.key(), self.rank)
+    fn new(rank: usize, run: Run) -> Ranked {
+        let mut ranked = Ranked { rank, prefix: 0, run };
+        ranked.update_prefix();
+        ranked
+    }
+
+    fn update_prefix(&mut self) {
+        self.prefix = self.run.key().map_or(0, key_prefix);
+    }
+
+    fn order(&self) -> (u64, Option<&[u8]>, usize) {
+        (self.prefix, self.run.key(), self.rank)
+    }
+
+    fn is_before(&self, other: &Ranked) -> bool {
+        match self.prefix.cmp(&other.prefix) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => self.order() < other.order(),
+        }
     }
 }
 
 impl MergedRuns {
     /// Merges `runs`, newest first.
     pub(crate) fn new(runs: Vec<Run>) -> MergedRuns {
-        let ranked = runs.into_iter().enumerate().map(|(rank, run)| Ranked { rank, run });
+        let ranked = runs.into_iter().enumerate().map(|(rank, run)| Ranked::new(rank, run));
         let mut runs: Vec<_> = ranked.filter(|ranked| ranked.run.key().is_some()).collect();
         runs.sort_by(|left, right| left.order().cmp(&right.order()));
         MergedRuns { runs, key: Vec::new() }
@@ -101,9 +124,10 @@ impl MergedRuns {
         };
         self.key.clear();
         self.key.extend_from_slice(first.run.key().unwrap_or_default());
+        let prefix = first.prefix;
         let mut taken_bytes = 0;
         while let Some(first) = self.runs.first_mut() {
-            if first.run.key() != Some(self.key.as_slice()) {
+            if first.prefix != prefix || first.run.key() != Some(self.key.as_slice()) {
                 break;
             }
             if let Some(entry) = first.run.take()? {
@@ -112,6 +136,7 @@ impl MergedRuns {
                     stack.push(entry);
                 }
             }
+            first.update_prefix();
             self.settle_first();
         }
         assert!(!stack.is_empty(), "a key comes with an entry");
@@ -127,7 +152,7 @@ impl MergedRuns {
         }
         let mut at = 0;
         while let [moved, next, ..] = self.runs.get(at..).unwrap_or_default()
-            && moved.order() > next.order()
+            && next.is_before(moved)
         {
             self.runs.swap(at, at + 1);
             at += 1;

@@ -42,6 +42,11 @@ impl ReferenceCounter {
         assert!(before.is_none_or(|before| before == kind), "ids are unique across kinds");
     }
 
+    /// Whether the kind of a file was said.
+    pub(super) fn knows(&self, file_id: u64) -> bool {
+        self.kinds.contains_key(&file_id)
+    }
+
     /// Counts a pointer of `key`; returns the position of its file.
     pub(super) fn count(&mut self, key: &[u8], pointer: &Pointer) -> u64 {
         let at = *self.positions.entry(pointer.file_id).or_insert_with(|| {

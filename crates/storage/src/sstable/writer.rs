@@ -120,6 +120,11 @@ impl TableWriter {
         self.references.declare(file_id, kind);
     }
 
+    /// Whether `file_id` was declared.
+    pub(crate) fn knows(&self, file_id: u64) -> bool {
+        self.references.knows(file_id)
+    }
+
     /// Appends an entry; its payload is inline, or stored in a declared value file.
     pub(crate) fn add(&mut self, key: &[u8], entry: &Entry) -> Result<(), Error> {
         let hash = KeyHash::of(key);

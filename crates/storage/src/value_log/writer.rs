@@ -24,12 +24,18 @@ use crate::wal::{Origin, RecordHeader, SegmentHeader, record_header_bytes};
 /// of its bytes rots.
 const RECORD_BYTES: usize = 256 * 1_024;
 
+/// Bytes after which what was written is synced: one long sync at the end would keep the file system's journal, and with
+/// it the writers of the log, waiting.
+const SYNC_BYTES: u64 = 8 * 1_024 * 1_024;
+
 /// Writes one value file.
 pub(crate) struct ValueWriter {
     file_id: u64,
     file: StoreFile,
     /// Bytes of the file before the open record.
     end: u64,
+    /// Bytes that were synced on the way.
+    synced: u64,
     /// The open record: room for its header, then operations.
     record: Vec<u8>,
     operations: u32,
@@ -44,7 +50,15 @@ impl ValueWriter {
         let header = SegmentHeader { file_id, origin: Origin::Fresh, sequence_before: 0 }.encode();
         file.write_all(0, &header)?;
         let end = header.len() as u64;
-        Ok(ValueWriter { file_id, file, end, record: Vec::new(), operations: 0, written: 0 })
+        Ok(ValueWriter {
+            file_id,
+            file,
+            end,
+            synced: 0,
+            record: Vec::new(),
+            operations: 0,
+            written: 0,
+        })
     }
 
     /// Appends a value of `key`.
@@ -103,6 +117,10 @@ impl ValueWriter {
         self.written += u64::from(self.operations);
         self.record.clear();
         self.operations = 0;
+        if self.end - self.synced >= SYNC_BYTES {
+            self.file.sync()?;
+            self.synced = self.end;
+        }
         Ok(())
     }
 }

@@ -14,7 +14,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::disk::SyncError;
@@ -68,7 +67,7 @@ impl Log {
     /// Appends one record; see [`Segment::append`].
     pub(crate) fn append<'a>(
         &mut self,
-        batches: impl Iterator<Item = &'a Bytes>,
+        batches: impl Iterator<Item = &'a [u8]> + Clone,
         operations: u32,
     ) -> Result<Appended, Error> {
         let vouched = self.durable.vouched_bytes(self.active.file_id());

@@ -12,7 +12,7 @@
 //! - An append refused by a full disk leaves the segment as it was, so that it heals; any other failure poisons.
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::codec::length_u32;
 use crate::disk::{Disk, OpenHow};
@@ -21,8 +21,9 @@ use crate::files::{FileKind, StoreFile, publish, temporary};
 
 use super::format::{Origin, RECORD_HEADER_BYTES, RecordHeader, SegmentHeader};
 
-/// Capacity of the write buffer that is kept between appends; a larger group gives its memory back.
-const BUFFER_BYTES_KEPT: usize = 4 * 1_024 * 1_024;
+/// Bytes of memory that records are built in, one after the other, and that the memtable keeps slices of: few large
+/// allocations instead of one for each record.
+const ARENA_BYTES: usize = 1_024 * 1_024;
 
 /// A log segment open for appending.
 pub(crate) struct Segment {
@@ -31,7 +32,7 @@ pub(crate) struct Segment {
     stage: Stage,
     end: u64,
     sequence_last: u64,
-    buffer: Vec<u8>,
+    arena: BytesMut,
 }
 
 /// Whether the file has its name.
@@ -44,8 +45,10 @@ enum Stage {
 }
 
 /// Where an append landed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
+    /// The operations, as they were written.
+    pub(crate) operations: Bytes,
     /// Sequence number of the first operation.
     pub(crate) sequence_first: u64,
     /// Where in the segment the operations begin.
@@ -71,7 +74,7 @@ impl Segment {
             stage: Stage::Draft,
             end: header.len() as u64,
             sequence_last: sequence_before,
-            buffer: Vec::new(),
+            arena: BytesMut::new(),
         })
     }
 
@@ -92,18 +95,23 @@ impl Segment {
     /// durable before anyone can read it, so that its records vouch for each other.
     pub(crate) fn append<'a>(
         &mut self,
-        batches: impl Iterator<Item = &'a Bytes>,
+        batches: impl Iterator<Item = &'a [u8]> + Clone,
         operations: u32,
         vouched_bytes: u64,
     ) -> Result<Appended, Error> {
         assert!(operations > 0, "a record holds at least one operation");
-        let mut payload = std::mem::take(&mut self.buffer);
-        payload.clear();
-        // The header's place is filled in once the payload, which it covers, is known.
-        payload.resize(RECORD_HEADER_BYTES, 0);
-        batches.for_each(|batch| payload.extend_from_slice(batch));
-        let (head, body) =
-            payload.split_at_mut_checked(RECORD_HEADER_BYTES).expect("the buffer was sized above");
+        let bytes: usize = batches.clone().map(<[u8]>::len).sum();
+        let record_bytes = RECORD_HEADER_BYTES + bytes;
+        if self.arena.capacity() < record_bytes {
+            self.arena = BytesMut::with_capacity(record_bytes.max(ARENA_BYTES));
+        }
+        // The header's place is filled in once the operations, which it covers, are known.
+        self.arena.resize(RECORD_HEADER_BYTES, 0);
+        batches.for_each(|batch| self.arena.extend_from_slice(batch));
+        let mut record = self.arena.split();
+        let (head, body) = record
+            .split_at_mut_checked(RECORD_HEADER_BYTES)
+            .expect("the record was begun with room for its header");
         let header = RecordHeader {
             payload_bytes: length_u32(body.len()),
             operations,
@@ -114,21 +122,20 @@ impl Segment {
             },
         };
         head.copy_from_slice(&header.encode(self.file_id, self.end, body));
-        let written = self.file.write_all(self.end, &payload).map_err(Error::into_poison);
+        let mut record = record.freeze();
+        let written = self.file.write_all(self.end, &record).map_err(Error::into_poison);
         let refused = matches!(written, Err(Error::Overloaded { .. }));
         if refused && !seeded_bug(Mutant::PartialAppendKept) {
             // A full disk may have taken a part, which must not stay behind the last record when this segment is sealed.
             self.file.set_len(self.end).map_err(Error::into_poison)?;
-        }
-        if payload.capacity() <= BUFFER_BYTES_KEPT {
-            self.buffer = payload;
         }
         written?;
         assert!(header.durable_bytes <= self.end);
         let begin = self.end + RECORD_HEADER_BYTES as u64;
         self.end += header.record_bytes();
         self.sequence_last = header.sequence_last();
-        Ok(Appended { sequence_first: header.sequence_first, begin })
+        record.advance(RECORD_HEADER_BYTES);
+        Ok(Appended { operations: record, sequence_first: header.sequence_first, begin })
     }
 
     /// The file's id.

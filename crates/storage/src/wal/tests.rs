@@ -46,7 +46,8 @@ impl Written {
             let mut batch = Batch::new();
             batch.put(format!("key{index}").as_bytes(), b"value");
             batch.delete(b"x");
-            let appended = log.append([&batch.into_encoded()].into_iter(), 2).unwrap();
+            let appended =
+                log.append([batch.into_part().encoded.as_slice()].into_iter(), 2).unwrap();
             assert_eq!(appended.sequence_first, BEFORE + 1 + index as u64 * 2);
             if matches!(after, After::Sync | After::SyncAndRoll) {
                 assert!(log.sync_all() > 0);
@@ -215,7 +216,7 @@ fn golden_bytes() {
     batch.put(b"k", b"value");
     batch.merge(b"k", b"+");
     batch.delete(b"gone");
-    let payload = batch.into_encoded();
+    let payload = batch.into_part().encoded;
     let record = RecordHeader {
         payload_bytes: u32::try_from(payload.len()).unwrap(),
         operations: 3,

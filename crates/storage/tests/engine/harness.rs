@@ -84,11 +84,17 @@ pub(crate) fn get(engine: &Engine, key: &str) -> Option<String> {
     value.map(|value| String::from_utf8(value.to_vec()).unwrap())
 }
 
-/// Runs maintenance until there is nothing to do; returns the units.
+/// Runs maintenance until there is nothing to do, also nothing that waits for calm; returns the units.
 pub(crate) fn settle(engine: &Engine) -> usize {
-    let mut units = 0;
-    while engine.maintain(Budget { bytes: 1 }).unwrap() != Progress::Idle {
-        units += 1;
+    let (mut units, mut idle) = (0, 0);
+    while idle < 8 {
+        match engine.maintain(Budget { bytes: 1 }).unwrap() {
+            Progress::Idle => idle += 1,
+            Progress::Worked { .. } => {
+                idle = 0;
+                units += 1;
+            }
+        }
         assert!(units < 10_000, "maintenance does not come to an end");
     }
     units

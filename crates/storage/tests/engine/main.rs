@@ -21,6 +21,8 @@ mod reads;
 
 mod tables;
 
+mod values;
+
 mod harness;
 
 mod mem_disk;
