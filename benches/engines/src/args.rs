@@ -40,6 +40,8 @@ pub(crate) enum Command {
     RunOne(RunArgs),
     /// Print the tables of earlier results again
     Report(ReportArgs),
+    /// Compare the candidates for Atoll's memtable
+    Memtables,
     /// Fill the page cache with junk, so that engines get recycled pages
     ///
     /// A guest's first touch of a page makes its host find and zero one: about 13 us per 4 KiB, against 0.3 us for a

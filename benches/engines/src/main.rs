@@ -21,6 +21,8 @@ mod run_one;
 
 mod warm;
 
+mod memtables;
+
 mod tables;
 
 mod targets;
@@ -85,6 +87,7 @@ fn run(command: Command) -> Outcome<String> {
             }
         }
         Command::Report(args) => compare::report(&args),
+        Command::Memtables => Ok(memtables::measure()),
         Command::WarmPageCache(args) => warm::warm(&args),
     }
 }

@@ -4,7 +4,7 @@
 //! `io::Error` into the engine's error with the file's name.
 //!
 //! 1. A file's name is its id in decimal, at least six digits, and an extension: `000012.wal`.
-//! 2. `LOCK` and `CURRENT` have fixed names; `*.tmp` is never trusted and removed at open.
+//! 2. `LOCK`, `CURRENT` and `RESERVE` have fixed names; `*.tmp` is never trusted and removed at open.
 //! 3. [`publish`] makes a complete file appear under its final name: sync, rename, sync the directory.
 //!
 //! Invariant: ids come from one counter per store, so that no two files ever share an id, whatever their kind.
@@ -25,6 +25,9 @@ pub(crate) const LOCK: &str = "LOCK";
 
 /// Names the live manifest.
 pub(crate) const CURRENT: &str = "CURRENT";
+
+/// Space that is set aside.
+pub(crate) const RESERVE: &str = "RESERVE";
 
 const TEMPORARY: &str = ".tmp";
 

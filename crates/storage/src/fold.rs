@@ -26,6 +26,10 @@ use crate::merge::{MergeError, MergeOperator};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stack {
     entries: Vec<Entry>,
+    /// Entries up to this sequence number were dropped with the range that the key lies in.
+    floor: u64,
+    /// Whether there was such an entry: what is below it was dropped, too.
+    reached_floor: bool,
 }
 
 /// Whether a fold's result lies on top of anything.
@@ -53,22 +57,34 @@ impl Stack {
     pub(crate) fn push(&mut self, entry: Entry) {
         debug_assert!(!self.is_settled(), "older entries are hidden by the base");
         debug_assert!(self.entries.last().is_none_or(|newer| newer.sequence > entry.sequence));
-        self.entries.push(entry);
+        if entry.sequence > self.floor {
+            self.entries.push(entry);
+        } else {
+            self.reached_floor = true;
+        }
     }
 
-    /// Whether a base was pushed, so that older entries do not matter.
+    /// Empties it for a key whose entries up to `floor` were dropped.
+    pub(crate) fn begin(&mut self, floor: u64) {
+        self.clear();
+        self.floor = floor;
+    }
+
+    /// Whether a base was pushed, or a dropped entry, so that older entries do not matter.
     pub(crate) fn is_settled(&self) -> bool {
-        self.entries.last().is_some_and(|oldest| oldest.value.is_base())
+        self.reached_floor || self.entries.last().is_some_and(|oldest| oldest.value.is_base())
     }
 
     /// Whether nothing was pushed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && !self.reached_floor
     }
 
-    /// Drops all entries, keeping the memory.
+    /// Forgets all entries and the floor, keeping the memory.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.floor = 0;
+        self.reached_floor = false;
     }
 
     /// The value a read sees, given that nothing older matters.
@@ -115,6 +131,7 @@ impl Stack {
     ) -> Result<Fold, Error> {
         let settled = self.is_settled();
         let Some(newest) = self.entries.first() else {
+            self.clear();
             return Ok(Fold::Nothing);
         };
         let sequence = newest.sequence;
@@ -145,7 +162,7 @@ impl Stack {
                 Err(error) => return Err(error),
             },
         };
-        self.entries.clear();
+        self.clear();
         Ok(fold)
     }
 

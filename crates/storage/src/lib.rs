@@ -53,6 +53,8 @@ mod batch;
 
 mod entry;
 
+mod dropped;
+
 mod options;
 
 mod files;

@@ -57,6 +57,8 @@ pub struct Options {
     pub tables_l0_max: usize,
     /// Bytes after which compaction closes an output table and begins the next.
     pub table_bytes: u64,
+    /// Most threads that share one unit of compaction; as many as call `maintain` at the same time, at most.
+    pub subcompactions_max: usize,
     /// Bytes of level 1; each deeper level holds ten times more. Near `tables_l0_trigger` × `memtable_bytes_max`,
     /// so that merging level 0 into level 1 rewrites about as much as it adds.
     pub level_bytes_base: u64,
@@ -70,6 +72,9 @@ pub struct Options {
     pub writers_queued_max: usize,
     /// Writes are refused while the file system has fewer free bytes, so that flush and compaction keep room.
     pub free_bytes_min: u64,
+    /// Disk space that is set aside while there is plenty, and given up where opening, flush or compaction find none:
+    /// together with `free_bytes_min` about the log's tail of a full set of memtables. 0 sets nothing aside.
+    pub reserve_bytes: u64,
     /// When a write is acknowledged.
     pub durability: Durability,
 }
@@ -110,12 +115,14 @@ impl Default for Options {
             tables_l0_trigger: 8,
             tables_l0_max: 24,
             table_bytes: 16 * MIB,
+            subcompactions_max: 4,
             level_bytes_base: 128 * MIB,
             key_bytes_max: 2_048,
             value_bytes_max: VALUE_BYTES_MAX,
             batch_bytes_max: BATCH_BYTES_MAX,
             writers_queued_max: 4_096,
             free_bytes_min: 64 * MIB,
+            reserve_bytes: 64 * MIB,
             durability: Durability::Fsync,
         }
     }
@@ -142,6 +149,7 @@ impl Options {
             (self.tables_l0_trigger > 0, "tables_l0_trigger is 0"),
             (self.tables_l0_trigger <= self.tables_l0_max, "tables_l0_trigger above tables_l0_max"),
             (self.table_bytes > 0, "table_bytes is 0"),
+            (self.subcompactions_max > 0, "subcompactions_max is 0"),
             (self.level_bytes_base > 0, "level_bytes_base is 0"),
             (self.key_bytes_max > 0, "key_bytes_max is 0"),
             (operation_bytes <= self.batch_bytes_max, "batch_bytes_max is below one operation"),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::dropped::DroppedRange;
 use crate::entry::Pointer;
 use crate::error::Error;
 use crate::fold::Stack;
@@ -81,12 +82,17 @@ pub(crate) struct LiveValues {
 pub(crate) struct Version {
     levels: [Vec<LiveTable>; LEVELS],
     values: BTreeMap<u64, LiveValues>,
+    dropped: Arc<[DroppedRange]>,
 }
 
 impl Version {
     /// A version without tables.
     pub(crate) fn empty() -> Version {
-        Version { levels: std::array::from_fn(|_| Vec::new()), values: BTreeMap::new() }
+        Version {
+            levels: std::array::from_fn(|_| Vec::new()),
+            values: BTreeMap::new(),
+            dropped: Arc::new([]),
+        }
     }
 
     /// The version after `edit`; `opened` holds the tables it adds that are not in this one.
@@ -108,6 +114,8 @@ impl Version {
             let at = level.iter().position(|live| live.file_id() == *file_id);
             level.remove(at.expect("the level holds it"));
         }
+        let stays = |dropped: &&DroppedRange| !edit.retires.contains(&dropped.id);
+        next.dropped = self.dropped.iter().chain(&edit.drops).filter(stays).cloned().collect();
         next.sort();
         assert!(
             next.tables().count() + edit.removes.len() == self.tables().count() + edit.adds.len()
@@ -131,6 +139,11 @@ impl Version {
     /// The value files that tables point into, by id.
     pub(crate) fn values(&self) -> &BTreeMap<u64, LiveValues> {
         &self.values
+    }
+
+    /// Ranges whose older entries count as absent.
+    pub(crate) fn dropped(&self) -> &Arc<[DroppedRange]> {
+        &self.dropped
     }
 
     /// The value file of `pointer`.

@@ -5,7 +5,8 @@
 //! 1. One run per upper table of level 0, or one for the upper level; one run for the lower tables. A relocation has one
 //!    run over one table, which it writes anew in its own level.
 //! 2. Key by key: gather, fold with the inputs' floor, append to the outputs.
-//! 3. Stop before the next key once `budget_bytes` were taken from the inputs or written as values.
+//!    A large compaction may be cut into pieces by ranges of keys, which several threads run.
+//! 3. Stop before the next key once `budget_bytes` were taken from the inputs or written as values (in the last piece).
 //! 4. Inputs that end before that key are removed; inputs that reach it are trimmed to it (removed and added again
 //!    with a new bound); those not reached stay as they are.
 //!
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
+use crate::dropped::DroppedRange;
 use crate::error::Error;
 use crate::fold::{Floor, Stack};
 use crate::manifest::TableRecord;
@@ -27,8 +29,12 @@ use crate::run::{LevelCursor, MergedRuns, Run};
 use crate::sstable::Table;
 use crate::version::{LiveTable, Version};
 
-use super::outputs::{Counts, Making, Outputs, Placing};
+use super::outputs::{Counts, Finished, Making, Outputs, Placing};
 use super::pick::Inputs;
+
+/// Bytes of a key that name its partition: stored keys begin with the token, whose upper bits are the partition; 16 bits
+/// are as many as there can be.
+const PARTITION_PREFIX_BYTES: usize = 2;
 
 /// What a unit works with.
 pub(crate) struct Job<'a> {
@@ -40,9 +46,12 @@ pub(crate) struct Job<'a> {
     pub(crate) budget_bytes: u64,
     /// Value files that no value is to stay in.
     pub(crate) leaving: &'a BTreeSet<u64>,
+    /// Ranges whose older entries are left out.
+    pub(crate) dropped: &'a Arc<[DroppedRange]>,
 }
 
 /// What a unit did, to be committed.
+#[derive(Default)]
 pub(crate) struct Outcome {
     /// Inputs that leave, or come back trimmed.
     pub(crate) removes: Vec<u64>,
@@ -60,24 +69,89 @@ pub(crate) struct Outcome {
     pub(crate) counts: Counts,
 }
 
-/// Runs one unit of compaction over `inputs` of `version`.
-pub(crate) fn execute(job: &Job<'_>, version: &Version, inputs: &Inputs) -> Result<Outcome, Error> {
+/// A range of the keys of a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The first key.
+    start: Bytes,
+    /// The first key behind it; the last piece has none, and stops when its budget is spent.
+    end: Option<Bytes>,
+}
+
+/// What became of a piece.
+pub(crate) struct Part {
+    /// What was written.
+    pub(crate) finished: Finished,
+    /// Bytes of keys and values taken.
+    taken_bytes: u64,
+    /// The first key that was not taken.
+    stopped_at: Option<Bytes>,
+}
+
+/// Cuts a unit into at most `pieces_max` pieces of about `budget_bytes` each, at partition boundaries.
+pub(crate) fn split(
+    version: &Version,
+    inputs: &Inputs,
+    pieces_max: usize,
+    budget_bytes: u64,
+) -> Vec<Piece> {
+    let mut bounds: Vec<Bytes> = Vec::new();
+    let mut bytes = 0;
+    for live in select(version, inputs.level + 1, &inputs.lowers) {
+        if bounds.len() + 1 >= pieces_max {
+            break;
+        }
+        let bound = live.key_first().slice(..live.key_first().len().min(PARTITION_PREFIX_BYTES));
+        let is_new = bounds.last().is_none_or(|last| *last < bound);
+        if bytes >= budget_bytes && is_new {
+            bounds.push(bound);
+            bytes = 0;
+        }
+        bytes += live.table.meta().bytes;
+    }
+    let mut pieces = Vec::with_capacity(bounds.len() + 1);
+    let mut start = Bytes::new();
+    for bound in bounds {
+        pieces.push(Piece { start, end: Some(bound.clone()) });
+        start = bound;
+    }
+    pieces.push(Piece { start, end: None });
+    assert!(pieces.len() <= pieces_max.max(1));
+    pieces
+}
+
+/// Runs one piece of a unit of compaction over `inputs` of `version`.
+pub(crate) fn merge_piece(
+    job: &Job<'_>,
+    version: &Version,
+    inputs: &Inputs,
+    piece: &Piece,
+) -> Result<Part, Error> {
     assert!(!inputs.uppers.is_empty() && inputs.level + 1 < crate::version::LEVELS);
     let uppers = select(version, inputs.level, &inputs.uppers);
     let lowers = select(version, inputs.level + 1, &inputs.lowers);
     let mut runs: Vec<Run> = Vec::new();
     if inputs.level == 0 {
         for live in &uppers {
-            runs.push(Run::Table(live.part().cursor(&[], None)?));
+            runs.push(Run::Table(live.part().cursor(&piece.start, piece.end.as_deref())?));
         }
     } else {
-        runs.push(chain(&uppers)?);
+        runs.push(chain(&uppers, piece)?);
     }
-    runs.push(chain(&lowers)?);
-    let (mut outcome, stopped_at) = merge_runs(job, runs, inputs.level + 1, inputs.floor)?;
+    runs.push(chain(&lowers, piece)?);
+    // Only the last piece may stop early: the others have to end where the next one begins.
+    let budget_bytes = if piece.end.is_some() { u64::MAX } else { job.budget_bytes };
+    merge_runs(job, runs, inputs.floor, budget_bytes)
+}
+
+/// The pieces of a unit, in order, as one outcome.
+pub(crate) fn combine(version: &Version, inputs: &Inputs, parts: Vec<Part>) -> Outcome {
+    let uppers = select(version, inputs.level, &inputs.uppers);
+    let lowers = select(version, inputs.level + 1, &inputs.lowers);
+    let (mut outcome, stopped_at) = gather_parts(parts, inputs.level + 1);
     retire(&mut outcome, inputs.level, &uppers, stopped_at.as_ref());
     retire(&mut outcome, inputs.level + 1, &lowers, stopped_at.as_ref());
-    Ok(outcome)
+    outcome
 }
 
 /// Writes table `file_id` of `level` anew, without values in files that are to be left.
@@ -89,18 +163,20 @@ pub(crate) fn relocate(
     assert!(level > 0, "tables of level 0 are in the order of their age, and cannot be split");
     let table = select(version, level, &[file_id]);
     // Nothing is dropped: whether something lies below was not looked at.
-    let (mut outcome, stopped_at) = merge_runs(job, vec![chain(&table)?], level, Floor::Maybe)?;
+    let runs = vec![chain(&table, &Piece::default())?];
+    let part = merge_runs(job, runs, Floor::Maybe, job.budget_bytes)?;
+    let (mut outcome, stopped_at) = gather_parts(vec![part], level);
     retire(&mut outcome, level, &table, stopped_at.as_ref());
     Ok(outcome)
 }
 
-/// Merges `runs` into tables of `level`; returns what was written, and the first key that was not taken.
+/// Merges `runs` into new tables.
 fn merge_runs(
     job: &Job<'_>,
     runs: Vec<Run>,
-    level: usize,
     floor: Floor,
-) -> Result<(Outcome, Option<Bytes>), Error> {
+    budget_bytes: u64,
+) -> Result<Part, Error> {
     let placing = Placing {
         logged_in: None,
         leaving: job.leaving.clone(),
@@ -110,7 +186,7 @@ fn merge_runs(
         },
         table_bytes: job.making.options.table_bytes,
     };
-    let mut merged = MergedRuns::new(runs);
+    let mut merged = MergedRuns::new(runs, Arc::clone(job.dropped));
     let mut outputs = Outputs::new(job.making, placing);
     let mut stack = Stack::default();
     let (mut taken_bytes, mut moved_bytes) = (0, 0);
@@ -118,23 +194,30 @@ fn merge_runs(
         let fold = stack.fold(merged.key(), floor, job.merge, job.making.values)?;
         moved_bytes += outputs.add(merged.key(), fold)?;
         taken_bytes += key_bytes;
-        if taken_bytes + moved_bytes >= job.budget_bytes {
+        if taken_bytes + moved_bytes >= budget_bytes {
             break;
         }
     }
     let stopped_at = merged.peek_key().map(Bytes::copy_from_slice);
     assert!(taken_bytes > 0 || stopped_at.is_none(), "a unit moves at least one key");
-    let finished = outputs.finish()?;
-    let outcome = Outcome {
-        removes: Vec::new(),
-        adds: finished.tables.iter().map(|table| record(level, table, None)).collect(),
-        opened: finished.tables,
-        obsolete: Vec::new(),
-        taken_bytes,
-        damaged: finished.damaged,
-        counts: finished.counts,
-    };
-    Ok((outcome, stopped_at))
+    Ok(Part { finished: outputs.finish()?, taken_bytes, stopped_at })
+}
+
+/// What the parts have made for `level`, and the first key that was not taken.
+fn gather_parts(parts: Vec<Part>, level: usize) -> (Outcome, Option<Bytes>) {
+    let mut outcome = Outcome::default();
+    let mut stopped_at = None;
+    for part in parts {
+        assert!(stopped_at.is_none(), "only the last part stops early");
+        let Part { finished, taken_bytes, stopped_at: stop } = part;
+        outcome.adds.extend(finished.tables.iter().map(|table| record(level, table, None)));
+        outcome.opened.extend(finished.tables);
+        outcome.damaged.extend(finished.damaged);
+        outcome.counts.add(&finished.counts);
+        outcome.taken_bytes += taken_bytes;
+        stopped_at = stop;
+    }
+    (outcome, stopped_at)
 }
 
 /// The named tables of a level, in visiting order.
@@ -146,9 +229,9 @@ fn select(version: &Version, level: usize, file_ids: &[u64]) -> Vec<LiveTable> {
     selected
 }
 
-fn chain(tables: &[LiveTable]) -> Result<Run, Error> {
+fn chain(tables: &[LiveTable], piece: &Piece) -> Result<Run, Error> {
     let parts = tables.iter().map(LiveTable::part).collect();
-    Ok(Run::Level(Box::new(LevelCursor::new(parts, &[], None)?)))
+    Ok(Run::Level(Box::new(LevelCursor::new(parts, &piece.start, piece.end.as_deref())?)))
 }
 
 /// Removes or trims the inputs of one level, given the first key that was not moved.

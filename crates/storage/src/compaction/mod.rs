@@ -3,7 +3,7 @@
 //! Called by the engine, one bounded unit at a time; flush shares the output side.
 //!
 //! 1. [`pick::choose`] decides, as a pure function of the shape of the tree, what to merge next.
-//! 2. [`execute()`] merges the inputs key by key from their lowest live key, folds each key, and writes new tables.
+//! 2. [`merge_piece`] merges the inputs key by key from their lowest live key, folds each key, and writes new tables.
 //! 3. When the budget is spent at a key, the unit ends there: inputs that go on are *trimmed* to that key, inputs
 //!    that are used up leave. The next unit continues with the trimmed ones.
 //! 4. [`choose_files`] decides which value files to empty; [`relocate`] rewrites a table without pointers into them.
@@ -25,6 +25,6 @@ mod relocation;
 
 mod outputs;
 
-pub(crate) use execute::{Job, Outcome, execute, relocate};
+pub(crate) use execute::{Job, Outcome, Part, Piece, combine, merge_piece, relocate, split};
 pub(crate) use outputs::{Counts, FileIds, Making, Outputs, Placing, Values};
 pub(crate) use relocation::{Demand, FileShape, choose_files};

@@ -112,6 +112,16 @@ pub(crate) struct Counts {
     pub(crate) damaged_values: u64,
 }
 
+impl Counts {
+    /// Adds what somebody else wrote.
+    pub(crate) fn add(&mut self, other: &Counts) {
+        self.unfolded_keys += other.unfolded_keys;
+        self.table_bytes += other.table_bytes;
+        self.value_bytes += other.value_bytes;
+        self.damaged_values += other.damaged_values;
+    }
+}
+
 /// Completed outputs.
 pub(crate) struct Finished {
     /// In key order, open.

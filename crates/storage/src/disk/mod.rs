@@ -52,6 +52,15 @@ pub trait Disk: Send + Sync + 'static {
     /// Bytes an unprivileged process may still write.
     fn free_bytes(&self) -> io::Result<u64>;
 
+    /// Creates `path` with `bytes` of disk space set aside for it, or replaces it; what is in it does not matter.
+    ///
+    /// # Errors
+    /// Any, and then there is no such file: a disk need not be able to.
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        let _ = (path, bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Locks `path` (created if missing) against other processes and other engines, until the guard drops.
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError>;
 }

@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FallocateFlags, FlockOperation};
 
 use super::{Disk, DiskFile, Lock, LockError, OpenHow, SyncError};
 
@@ -91,6 +91,16 @@ impl Disk for RealDisk {
     fn free_bytes(&self) -> io::Result<u64> {
         let answer = rustix::fs::statvfs(&self.root)?;
         Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+    }
+
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        let full = self.resolve(path);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&full)?;
+        let allocated = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes);
+        allocated.or_else(|errno| {
+            std::fs::remove_file(&full)?;
+            Err(errno.into())
+        })
     }
 
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError> {

@@ -4,7 +4,8 @@
 //!
 //! 1. Do one unit of the compaction that `pick` chooses.
 //! 2. While nobody writes, level 0 is merged early, so that what it hides is known to be garbage.
-//! 3. If no merge is due, empty value files that hold much garbage: choose them once, then rewrite the tables that point into
+//! 3. If no merge is due, rewrite tables that hold a part of a dropped range.
+//! 4. Last, empty value files that hold much garbage: choose them once, then rewrite the tables that point into
 //!    them, one bounded unit after the other, until none does.
 //!
 //! Invariants
@@ -15,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::compaction::pick::{Allowance, Choice, Shape, TableProgress, choose};
-use crate::compaction::{Demand, FileShape, Job, Making, Outcome, choose_files, execute, relocate};
+use crate::compaction::{Demand, FileShape, Job, Making, Outcome, choose_files, relocate};
 use crate::error::Error;
 use crate::sstable::TableContext;
 use crate::version::{LEVELS, LiveTable, Version};
 
+use super::drop::may_hold;
 use super::install::Change;
 use super::view::{Fill, Reading};
 use super::{Budget, Engine, Work};
@@ -32,7 +34,7 @@ const LEVEL_0_PERCENT_CALM: u64 = 4;
 #[derive(Default)]
 pub(super) struct Compacting {
     /// Value files of the pass that is going on.
-    leaving: BTreeSet<u64>,
+    pub(super) leaving: BTreeSet<u64>,
     /// Value files that cannot be emptied, because a value in them is damaged.
     damaged: BTreeSet<u64>,
 }
@@ -56,19 +58,13 @@ impl Engine {
         let Some(unit) = self.choose_unit(compacting, &version, demand) else {
             return Ok(None);
         };
-        let reading = self.reading(&version);
-        let job = Job {
-            making: self.making(&reading),
-            merge: &*self.merge,
-            // Less than a table per unit would leave many small tables behind.
-            budget_bytes: budget.bytes.max(self.options.table_bytes),
-            leaving: &compacting.leaving,
-        };
-        assert!(job.budget_bytes > 0);
         let (work, outcome) = match &unit {
-            Unit::Merge(inputs) => (Work::Compaction, execute(&job, &version, inputs)),
+            Unit::Merge(inputs) => {
+                (Work::Compaction, self.merge_shared(compacting, &version, inputs, budget))
+            }
             Unit::Relocate { level, file_id } => {
-                (Work::Relocation, relocate(&job, &version, (*level, *file_id)))
+                let table = (*level, *file_id);
+                (Work::Relocation, self.relocate_table(compacting, &version, table, budget))
             }
         };
         let outcome = self.health.settle(outcome)?;
@@ -81,10 +77,29 @@ impl Engine {
             adds: outcome.adds,
             opened: outcome.opened,
             obsolete: outcome.obsolete,
+            drops: Vec::new(),
         };
         self.install(change, None)?;
         self.sweep();
         Ok(Some(work))
+    }
+
+    fn relocate_table(
+        &self,
+        compacting: &Compacting,
+        version: &Version,
+        table: (usize, u64),
+        budget: Budget,
+    ) -> Result<Outcome, Error> {
+        let reading = self.reading(version);
+        let job = Job {
+            making: self.making(&reading),
+            merge: &*self.merge,
+            budget_bytes: budget.bytes.max(self.options.table_bytes),
+            leaving: &compacting.leaving,
+            dropped: version.dropped(),
+        };
+        relocate(&job, version, table)
     }
 
     /// Whether a unit is due. The caller holds the compacting lock.
@@ -121,8 +136,9 @@ impl Engine {
         if let Choice::Merge(inputs) = self.choose_merge(version, demand) {
             return Some(Unit::Merge(inputs));
         }
-        if let Some(unit) = next_relocation(version, &compacting.leaving) {
-            return Some(unit);
+        let unit = next_rewrite(version).or_else(|| next_relocation(version, &compacting.leaving));
+        if unit.is_some() {
+            return unit;
         }
         let files: BTreeMap<u64, FileShape> = version
             .values()
@@ -140,7 +156,8 @@ impl Engine {
     fn choose_merge(&self, version: &Version, demand: Demand) -> Choice {
         let levels: Vec<Vec<_>> =
             (0..LEVELS).map(|level| version.level(level).iter().map(shape).collect()).collect();
-        let eager = demand == Demand::Calm && hides_garbage(version);
+        let eager = demand == Demand::Calm && hides_garbage(version)
+            || version.level(0).iter().any(|live| holds_dropped(version, live));
         let allowance = Allowance {
             tables_l0: if eager { 1 } else { self.options.tables_l0_trigger },
             level_bytes_base: self.options.level_bytes_base,
@@ -174,6 +191,18 @@ fn hides_garbage(version: &Version) -> bool {
     let upper: u64 = version.level(0).iter().map(bytes).sum();
     let all: u64 = version.tables().map(|(_, live)| bytes(live)).sum();
     upper > 0 && upper * 100 >= all * LEVEL_0_PERCENT_CALM
+}
+
+/// The next table below level 0 that was written before a range was dropped and may hold some of it.
+fn next_rewrite(version: &Version) -> Option<Unit> {
+    (1..LEVELS).find_map(|level| {
+        let live = version.level(level).iter().find(|live| holds_dropped(version, live))?;
+        Some(Unit::Relocate { level, file_id: live.file_id() })
+    })
+}
+
+fn holds_dropped(version: &Version, live: &LiveTable) -> bool {
+    version.dropped().iter().any(|dropped| may_hold(live, dropped))
 }
 
 /// The next table below level 0 that points into a file of `leaving`.

@@ -38,10 +38,14 @@ impl Engine {
         };
         let segment_id = memtable.segment_id();
         self.run_syncs(&self.durable.plan_sealed(segment_id))?;
-        let table = self.health.settle(self.write_memtable(memtable))?;
-        assert!(table.meta().sequence_max <= memtable.sequence_last());
+        let tables = self.health.settle(self.write_memtable(memtable))?;
+        assert!(tables.iter().all(|t| t.meta().sequence_max <= memtable.sequence_last()));
         let newer = tree.sealed.iter().rev().nth(1).unwrap_or(&tree.active);
-        let record = TableRecord { level: 0, meta: table.meta().clone(), trimmed_to: None };
+        let record = |table: &Arc<Table>| TableRecord {
+            level: 0,
+            meta: table.meta().clone(),
+            trimmed_to: None,
+        };
         let flushed =
             Flushed { sequence: memtable.sequence_last(), segment_low_water: newer.segment_id() };
         assert!(flushed.segment_low_water > segment_id, "the log moves forward");
@@ -52,8 +56,9 @@ impl Engine {
         let points_here = |table: &Arc<Table>| {
             table.references().iter().any(|reference| reference.file.file_id() == segment_id)
         };
-        let stays = points_here(&table);
-        let change = Change { adds: vec![record], opened: vec![table], ..Change::default() };
+        let stays = tables.iter().any(points_here);
+        let adds = tables.iter().map(record).collect();
+        let change = Change { adds, opened: tables, ..Change::default() };
         self.install(change, Some(flushed))?;
         if !stays {
             self.removals.lock().push(Removal::unread(name));
@@ -63,7 +68,8 @@ impl Engine {
         Ok(Some(Work::Flush))
     }
 
-    fn write_memtable(&self, memtable: &Arc<Memtable>) -> Result<Arc<Table>, Error> {
+    /// One table, or none if all was dropped.
+    fn write_memtable(&self, memtable: &Arc<Memtable>) -> Result<Vec<Arc<Table>>, Error> {
         let version = Arc::clone(&self.current_tree().version);
         let reading = self.reading(&version);
         let placing = Placing {
@@ -73,17 +79,14 @@ impl Engine {
             table_bytes: u64::MAX,
         };
         let mut outputs = Outputs::new(self.making(&reading), placing);
-        memtable.walk(|key, stack| {
+        memtable.walk(version.dropped(), |key, stack| {
             let fold = stack.fold(key, Floor::Maybe, &*self.merge, &reading)?;
             outputs.add(key, fold).map(|_bytes| ())
         })?;
-        let mut finished = outputs.finish()?;
+        let finished = outputs.finish()?;
         self.counters.count_outputs(&finished.counts);
         self.counters.flushed_bytes.add(finished.counts.table_bytes + finished.counts.value_bytes);
-        assert!(
-            finished.tables.len() == 1,
-            "a sealed memtable has entries, and flush does not split"
-        );
-        Ok(finished.tables.swap_remove(0))
+        assert!(finished.tables.len() <= 1, "a flush does not split");
+        Ok(finished.tables)
     }
 }

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use crate::dropped::DroppedRange;
 use crate::error::Error;
 use crate::files::FileKind;
 use crate::manifest::{Edit, Manifest, State, TableRecord};
@@ -18,6 +19,7 @@ use crate::value_log::ValueKind;
 use crate::version::Version;
 
 use super::Engine;
+use super::drop::finished_drops;
 use super::removal::Removal;
 use super::view::Tree;
 
@@ -32,6 +34,8 @@ pub(super) struct Change {
     pub(super) opened: Vec<Arc<Table>>,
     /// Tables that leave for good.
     pub(super) obsolete: Vec<Arc<Table>>,
+    /// Ranges that are dropped.
+    pub(super) drops: Vec<DroppedRange>,
 }
 
 /// How far a flush moves the log.
@@ -47,20 +51,27 @@ impl Engine {
         let mut manifest = self.manifest.lock();
         self.health.check_readable()?;
         let state = manifest.state();
-        let edit = Edit {
+        let mut edit = Edit {
             removes: change.removes,
             adds: change.adds,
+            drops: change.drops,
+            retires: Vec::new(),
             sequence_flushed: flushed.map_or(state.sequence_flushed, |flushed| flushed.sequence),
             segment_low_water: flushed
                 .map_or(state.segment_low_water, |flushed| flushed.segment_low_water),
             file_id_next: self.file_ids.next(),
         };
+        let before = Arc::clone(&self.current_tree().version);
+        let mut version = before.apply(&edit, &change.opened);
+        edit.retires = finished_drops(&version, edit.sequence_flushed);
+        if !edit.retires.is_empty() {
+            version = before.apply(&edit, &change.opened);
+        }
         if let Err(error) = self.health.settle(manifest.commit(&edit)) {
             self.abandon(&change.opened, &error);
             return Err(error);
         }
-        let before = Arc::clone(&self.current_tree().version);
-        let version = Arc::new(before.apply(&edit, &change.opened));
+        let version = Arc::new(version);
         self.replace_tree(|tree| {
             let mut sealed = tree.sealed.clone();
             if let Some(flushed) = flushed {
@@ -83,9 +94,13 @@ impl Engine {
 
     /// Removes new files that a full disk kept out of the manifest. After a failed sync they may be in it.
     fn abandon(&self, opened: &[Arc<Table>], error: &Error) {
-        if !matches!(error, Error::Overloaded { .. }) {
-            return;
+        if matches!(error, Error::Overloaded { .. }) {
+            self.remove_unused(opened);
         }
+    }
+
+    /// Removes new tables that nobody knows of, and the value files that only they point into.
+    pub(super) fn remove_unused(&self, opened: &[Arc<Table>]) {
         let version = Arc::clone(&self.current_tree().version);
         let mut removals = self.removals.lock();
         for table in opened {

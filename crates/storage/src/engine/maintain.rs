@@ -8,7 +8,7 @@
 //! 3. If a memtable is sealed, flush the oldest one into a level-0 table.
 //! 4. With `Durability::Periodic`, sync the log when much of it is not: short syncs often, instead of a long one that a
 //!    flush has to wait for.
-//! 5. Otherwise do one unit of compaction or relocation.
+//! 5. Otherwise do one unit of compaction or relocation, or a piece of one that another thread is at.
 
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,7 @@ use crate::compaction::Demand;
 use crate::error::Error;
 use crate::options::Durability;
 
-use super::{Budget, Engine, Pending, Progress};
+use super::{Budget, Engine, Pending, Progress, Work};
 
 /// Calls of maintenance without a write between them after which nobody is writing: a writer that lost its processor for
 /// a moment is still at work.
@@ -42,6 +42,8 @@ impl Engine {
                 did = self.compact_unit(&mut compacting, budget, demand)?;
             }
             more |= did.is_some() && self.wants_compaction(&mut compacting, demand);
+        } else if did.is_none() && self.help() {
+            (did, more) = (Some(Work::Compaction), true);
         }
         Ok(match did {
             Some(did) => {

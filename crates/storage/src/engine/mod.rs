@@ -20,6 +20,8 @@ mod commit;
 
 mod maintain;
 
+mod drop;
+
 mod flush;
 
 mod compact;
@@ -27,6 +29,10 @@ mod compact;
 mod install;
 
 mod removal;
+
+mod share;
+
+mod reserve;
 
 mod snapshot;
 
@@ -42,7 +48,7 @@ mod health;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -71,6 +77,8 @@ use compact::Compacting;
 use health::Health;
 use queue::CommitQueue;
 use removal::Removal;
+use reserve::Reserve;
+use share::Shared;
 use statistics::Counters;
 use view::{Tree, View};
 
@@ -91,6 +99,10 @@ pub struct Engine {
     flushing: Mutex<()>,
     /// Held while a unit of compaction runs.
     compacting: Mutex<Compacting>,
+    /// Pieces of a unit of compaction that others may take.
+    offered: Mutex<Option<Arc<Shared>>>,
+    /// Calls of maintenance that found a compaction running, since the last one began.
+    helpers_seen: AtomicUsize,
     /// Held while segments of the log are synced.
     syncing: Mutex<()>,
     /// What of the log is durable.
@@ -109,6 +121,7 @@ pub struct Engine {
     value_files: ValueFiles,
     cache: Arc<Cache>,
     removals: Mutex<Vec<Removal>>,
+    reserve: Reserve,
     counters: Counters,
     /// Released last.
     _lock: Box<dyn Lock>,
@@ -120,7 +133,8 @@ impl Engine {
     /// After a crash the log is replayed and logged again; every acknowledged write is there, and whatever else is
     /// there is a prefix of what was being written.
     ///
-    /// Cost: reads the log, and filter and index of every table; writes the log again.
+    /// Cost: reads the log, and filters and top index of every table; writes the log again. On a full disk the reserve is
+    /// given up for that.
     ///
     /// # Errors
     /// [`Error::Locked`] if another engine has it open. [`Error::Corrupt`] if anything that was durable is damaged or
@@ -131,7 +145,15 @@ impl Engine {
         options: Options,
         merge: Arc<dyn MergeOperator>,
     ) -> Result<Engine, Error> {
-        recovery::open(disk, options, merge)
+        let opened = recovery::open(Arc::clone(&disk), options.clone(), Arc::clone(&merge));
+        let engine = match opened {
+            Err(error) if Reserve::default().give_up(&*disk, &error) => {
+                recovery::open(disk, options, merge)
+            }
+            opened => opened,
+        }?;
+        engine.reserve.ensure(&*engine.disk, &engine.options);
+        Ok(engine)
     }
 
     /// Appends `batch` to the log and makes it visible to reads, as a whole.
@@ -193,6 +215,18 @@ impl Engine {
         self.view(&tree).scan_digests(range, limit)
     }
 
+    /// Drops everything that was written so far for keys in `start..end`: a partition that has moved away. Durable on
+    /// return; snapshots taken before still see it; what is written later stays.
+    ///
+    /// Cost: one edit of the manifest, whatever the range holds, after running flushes and compactions have ended.
+    /// Disk space of tables in the range is free at once, the rest when maintenance has rewritten what holds a part of it.
+    ///
+    /// # Errors
+    /// Nothing is dropped: [`Error::Closed`], [`Error::Overloaded`], [`Error::Disk`]. Unknown: [`Error::Poisoned`].
+    pub fn drop_range(&self, range: Range<&[u8]>) -> Result<(), Error> {
+        self.drop_keys(range)
+    }
+
     /// A consistent view of everything written so far. Costs a few reference counts.
     pub fn snapshot(&self) -> Snapshot {
         let tree = self.current_tree();
@@ -216,7 +250,14 @@ impl Engine {
     /// [`Error::Disk`], [`Error::Overloaded`] and [`Error::Corrupt`]: nothing changed, try again later.
     /// [`Error::Closed`], [`Error::Poisoned`]: stop.
     pub fn maintain(&self, budget: Budget) -> Result<Progress, Error> {
-        self.maintain_once(budget)
+        match self.maintain_once(budget) {
+            Err(error) if self.reserve.give_up(&*self.disk, &error) => self.maintain_once(budget),
+            Ok(Progress::Idle) => {
+                self.reserve.ensure(&*self.disk, &self.options);
+                Ok(Progress::Idle)
+            }
+            progress => progress,
+        }
     }
 
     /// Makes every write that has returned durable; for [`Durability::Periodic`](crate::Durability::Periodic), called
@@ -246,6 +287,7 @@ impl Engine {
             tables_l0: tree.version.level(0).len() as u64,
             table_bytes: levels.iter().map(|level| level.bytes).sum(),
             levels,
+            dropped_ranges: tree.version.dropped().len() as u64,
             value_files: values.len() as u64,
             value_file_bytes: values.values().map(|live| live.file.bytes()).sum(),
             value_live_bytes: values.values().map(|live| live.live_bytes).sum(),

@@ -45,6 +45,7 @@ use super::commit::Writing;
 use super::compact::Compacting;
 use super::health::Health;
 use super::queue::CommitQueue;
+use super::reserve::Reserve;
 use super::statistics::Counters;
 use super::view::Tree;
 
@@ -93,9 +94,12 @@ pub(super) fn open(
         spare: Mutex::new(None),
         flushing: Mutex::new(()),
         compacting: Mutex::new(Compacting::default()),
+        offered: Mutex::new(None),
+        helpers_seen: 0.into(),
         syncing: Mutex::new(()),
         manifest: Mutex::new(manifest),
         removals: Mutex::new(Vec::new()),
+        reserve: Reserve::default(),
         file_ids,
         value_files,
         cache,

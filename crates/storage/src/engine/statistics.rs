@@ -28,6 +28,8 @@ pub struct Statistics {
     pub table_bytes: u64,
     /// Tables and their bytes by level, from level 0.
     pub levels: Vec<LevelShape>,
+    /// Ranges that were dropped and are not all gone from tables.
+    pub dropped_ranges: u64,
     /// Value files: log segments that were flushed, and files of joined or relocated values.
     pub value_files: u64,
     /// Bytes of value files.
@@ -56,6 +58,8 @@ pub struct Statistics {
     pub flushed_bytes: u64,
     /// Units of compaction done.
     pub compactions: u64,
+    /// Pieces of them that threads other than their owner did.
+    pub subcompactions: u64,
     /// Bytes of keys and values that compaction has taken from its inputs.
     pub compaction_bytes: u64,
     /// Bytes that compaction wrote.
@@ -129,6 +133,7 @@ pub(super) struct Counters {
     pub(super) flushes: Counter,
     pub(super) flushed_bytes: Counter,
     pub(super) compactions: Counter,
+    pub(super) subcompactions: Counter,
     pub(super) compaction_bytes: Counter,
     pub(super) compacted_bytes: Counter,
     pub(super) relocations: Counter,
@@ -149,6 +154,7 @@ impl Counters {
             tables_l0: 0,
             table_bytes: 0,
             levels: Vec::new(),
+            dropped_ranges: 0,
             value_files: 0,
             value_file_bytes: 0,
             value_live_bytes: 0,
@@ -163,6 +169,7 @@ impl Counters {
             flushes: self.flushes.value(),
             flushed_bytes: self.flushed_bytes.value(),
             compactions: self.compactions.value(),
+            subcompactions: self.subcompactions.value(),
             compaction_bytes: self.compaction_bytes.value(),
             compacted_bytes: self.compacted_bytes.value(),
             relocations: self.relocations.value(),

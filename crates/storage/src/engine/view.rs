@@ -20,6 +20,7 @@ use bytes::Bytes;
 
 use crate::cache::{Cache, CacheClass};
 use crate::compaction::Values;
+use crate::dropped::floor_of;
 use crate::entry::{Fetch, Pointer};
 use crate::error::Error;
 use crate::fold::Stack;
@@ -52,6 +53,7 @@ pub(super) struct View<'a> {
 impl View<'_> {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let mut stack = Stack::default();
+        stack.begin(floor_of(self.tree.version.dropped(), key));
         let fetch = Reading { version: &self.tree.version, cache: self.cache, fill: Fill::Cache };
         let forgets = !self.tree.sealed.is_empty() && seeded_bug(Mutant::SealedMemtableUnread);
         let sealed = if forgets { &[] } else { self.tree.sealed.as_slice() };
@@ -99,7 +101,8 @@ impl View<'_> {
             return Ok(page);
         }
         let fetch = Reading { version: &self.tree.version, cache: self.cache, fill: Fill::Nothing };
-        let mut merged = MergedRuns::new(self.runs(range.clone())?);
+        let dropped = Arc::clone(self.tree.version.dropped());
+        let mut merged = MergedRuns::new(self.runs(range.clone())?, dropped);
         let mut stack = Stack::default();
         while merged.next_key(&mut stack)?.is_some() {
             debug_assert!(range.contains(&merged.key()));

@@ -7,10 +7,11 @@
 use bytes::Bytes;
 
 use crate::codec::{Reader, put_prefixed, put_varint};
+use crate::dropped::DroppedRange;
 use crate::sstable::TableMeta;
 
-/// First byte of an encoded edit.
-const VERSION: u8 = 1;
+/// First byte of an encoded edit. Version 1 knew no dropped ranges, and was never released.
+const VERSION: u8 = 2;
 
 /// A table of the store, where it lies in the tree, and which part of it is still alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub(crate) struct Edit {
     pub(crate) removes: Vec<u64>,
     /// Tables that join the store.
     pub(crate) adds: Vec<TableRecord>,
+    /// Ranges that are dropped from now on.
+    pub(crate) drops: Vec<DroppedRange>,
+    /// Drops that are done with, by id.
+    pub(crate) retires: Vec<u64>,
     /// Every write up to this sequence number is in a table.
     pub(crate) sequence_flushed: u64,
     /// First log segment that is still needed.
@@ -51,6 +56,10 @@ impl Edit {
         self.removes.iter().for_each(|file_id| put_varint(&mut out, *file_id));
         put_varint(&mut out, self.adds.len() as u64);
         self.adds.iter().for_each(|record| encode_record(&mut out, record));
+        put_varint(&mut out, self.drops.len() as u64);
+        self.drops.iter().for_each(|dropped| encode_drop(&mut out, dropped));
+        put_varint(&mut out, self.retires.len() as u64);
+        self.retires.iter().for_each(|id| put_varint(&mut out, *id));
         out
     }
 
@@ -71,6 +80,12 @@ impl Edit {
         }
         for _ in 0..reader.varint()? {
             edit.adds.push(decode_record(&mut reader)?);
+        }
+        for _ in 0..reader.varint()? {
+            edit.drops.push(decode_drop(&mut reader)?);
+        }
+        for _ in 0..reader.varint()? {
+            edit.retires.push(reader.varint()?);
         }
         (reader.remaining() == 0).then_some(edit)
     }
@@ -95,6 +110,24 @@ fn encode_record(out: &mut Vec<u8>, record: &TableRecord) {
             put_prefixed(out, key);
         }
     }
+}
+
+fn encode_drop(out: &mut Vec<u8>, dropped: &DroppedRange) {
+    assert!(dropped.start < dropped.end, "a drop has keys");
+    put_varint(out, dropped.id);
+    put_varint(out, dropped.sequence);
+    put_prefixed(out, &dropped.start);
+    put_prefixed(out, &dropped.end);
+}
+
+fn decode_drop(reader: &mut Reader<'_>) -> Option<DroppedRange> {
+    let dropped = DroppedRange {
+        id: reader.varint()?,
+        sequence: reader.varint()?,
+        start: Bytes::copy_from_slice(reader.prefixed()?),
+        end: Bytes::copy_from_slice(reader.prefixed()?),
+    };
+    (dropped.start < dropped.end).then_some(dropped)
 }
 
 fn decode_record(reader: &mut Reader<'_>) -> Option<TableRecord> {

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use crate::checksum::Place;
 use crate::codec::{Reader, length_u32};
 use crate::disk::{Disk, OpenHow};
+use crate::dropped::DroppedRange;
 use crate::error::Error;
 use crate::files::{FileKind, ROOT, StoreFile};
 
@@ -27,7 +28,8 @@ use super::edit::{Edit, TableRecord};
 
 const MAGIC: [u8; 8] = *b"ATOLLMAN";
 
-const VERSION: u8 = 1;
+/// Version 1 was that of edits without dropped ranges, and was never released.
+const VERSION: u8 = 2;
 
 /// 8 magic + 1 version + 3 zero + 8 file id + 4 CRC.
 const HEADER_BYTES: usize = 24;
@@ -46,6 +48,8 @@ const REWRITE_BYTES: u64 = 1_024 * 1_024;
 pub(crate) struct State {
     /// Live tables by file id.
     pub(crate) tables: BTreeMap<u64, TableRecord>,
+    /// Dropped ranges by id.
+    pub(crate) dropped: BTreeMap<u64, DroppedRange>,
     /// Every write up to this sequence number is in a table.
     pub(crate) sequence_flushed: u64,
     /// First log segment that is still needed.
@@ -66,6 +70,14 @@ impl State {
                 return None;
             }
         }
+        for dropped in &edit.drops {
+            if self.dropped.insert(dropped.id, dropped.clone()).is_some() {
+                return None;
+            }
+        }
+        for id in &edit.retires {
+            self.dropped.remove(id)?;
+        }
         let forward = edit.sequence_flushed >= self.sequence_flushed
             && edit.segment_low_water >= self.segment_low_water
             && edit.file_id_next >= self.file_id_next;
@@ -80,6 +92,8 @@ impl State {
         Edit {
             removes: Vec::new(),
             adds: self.tables.values().cloned().collect(),
+            drops: self.dropped.values().cloned().collect(),
+            retires: Vec::new(),
             sequence_flushed: self.sequence_flushed,
             segment_low_water: self.segment_low_water,
             file_id_next: self.file_id_next,
@@ -158,6 +172,10 @@ pub(crate) fn read_state(disk: &dyn Disk, file_id: u64) -> Result<State, Error> 
         other => other,
     })?;
     let bytes = file.read_all()?;
+    if is_of_version_1(&bytes) {
+        let what = "the store was written in format 1: open it with the version that wrote it";
+        return Err(file.corrupt(0, what));
+    }
     if !header_checks(&bytes, file_id) {
         return Err(file.corrupt(0, "manifest header does not check"));
     }
@@ -193,6 +211,10 @@ fn encode_header(file_id: u64) -> Vec<u8> {
     out.extend_from_slice(&crc.to_le_bytes());
     assert!(out.len() == HEADER_BYTES);
     out
+}
+
+fn is_of_version_1(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(&MAGIC).is_some_and(|rest| rest.first() == Some(&1))
 }
 
 fn header_checks(bytes: &[u8], file_id: u64) -> bool {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Edit, Manifest, State, TableRecord, current, log, read_current, read_state};
 use crate::disk::{Disk, OpenHow, RealDisk};
+use crate::dropped::DroppedRange;
 use crate::error::Error;
 use crate::files::FileKind;
 use crate::sstable::TableMeta;
@@ -23,7 +24,14 @@ fn record(file_id: u64, level: u8, trimmed_to: Option<&'static str>) -> TableRec
 
 fn edit(removes: &[u64], adds: Vec<TableRecord>, file_id_next: u64) -> Edit {
     let removes = removes.to_vec();
-    Edit { removes, adds, sequence_flushed: 300, segment_low_water: 2, file_id_next }
+    Edit {
+        removes,
+        adds,
+        sequence_flushed: 300,
+        segment_low_water: 2,
+        file_id_next,
+        ..Edit::default()
+    }
 }
 
 /// A manifest with a snapshot and three edits; the state after each of the four records.
@@ -115,21 +123,39 @@ fn every_flip_is_corrupt_or_drops_only_the_last_edit() {
 #[test]
 fn golden_bytes() {
     assert_eq!(hex(&log::golden::header(7)), GOLDEN_HEADER);
-    let edit = edit(&[5], vec![record(5, 0, Some("lemon")), record(6, 1, None)], 7);
+    let mut edit = edit(&[5], vec![record(5, 0, Some("lemon")), record(6, 1, None)], 7);
+    let (start, end) = (Bytes::from_static(b"fig"), Bytes::from_static(b"kiwi"));
+    edit.drops.push(DroppedRange { id: 6, start, end, sequence: 300 });
+    edit.retires.push(4);
+    assert_eq!(Edit::decode(&Bytes::from(edit.encode())), Some(edit.clone()));
     assert_eq!(hex(&log::golden::record(7, 24, 0, &edit.encode())), GOLDEN_RECORD);
     assert_eq!(hex(&current::encode(0x0102)), GOLDEN_CURRENT);
     assert_eq!(current::decode(&current::encode(0x0102)), Some(0x0102));
 }
 
-const GOLDEN_HEADER: &str = "41544f4c4c4d414e010000000700000000000000eb549f09";
+const GOLDEN_HEADER: &str = "41544f4c4c4d414e020000000700000000000000bb280d5a";
 
 const GOLDEN_RECORD: &str = "\
-    4a000000000000000000000078f0648b012c01000000000000020000000000000007000000000000\
+    590000000000000000000000e3ea12a2022c01000000000000020000000000000007000000000000\
     00010502000580200c03ac02056170706c65047065617201056c656d6f6e010680200c03ac020561\
-    70706c65047065617200";
+    70706c650470656172000106ac0203666967046b6977690104";
 
 const GOLDEN_CURRENT: &str = "41544f4c4c4355520100000002010000000000007b95940f";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_store_of_format_1_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(dir.path());
+    written(&disk);
+    let mut bytes = read_file(&disk);
+    bytes[8] = 1;
+    overwrite(&disk, &bytes);
+    match read_state(&disk, 1) {
+        Err(Error::Corrupt { what, .. }) => assert!(what.contains("format 1"), "{what}"),
+        other => panic!("{other:?}"),
+    }
 }

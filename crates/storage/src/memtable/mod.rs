@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::RwLock;
 
+use crate::dropped::{DroppedRange, floor_of};
 use crate::entry::{Entry, Value};
 use crate::error::Error;
 use crate::fold::Stack;
@@ -101,22 +102,33 @@ impl Memtable {
     pub(crate) fn gather(&self, key: &[u8], sequence: u64, stack: &mut Stack) {
         let chains = self.shard(key).read();
         if let Some(chain) = chains.get(Probe::new(key).view()) {
-            visible(chain, sequence).for_each(|entry| stack.push(entry));
+            for entry in visible(chain, sequence) {
+                if stack.is_settled() {
+                    break;
+                }
+                stack.push(entry);
+            }
         }
     }
 
-    /// Hands every key, in order, to `each`, with its entries on the stack, newest first.
+    /// Hands every key, in order, to `each`, with its entries on the stack, newest first, without what was `dropped`.
     ///
     /// Holds the lock of a shard meanwhile: for a sealed memtable, which nobody writes to.
     pub(crate) fn walk(
         &self,
+        dropped: &[DroppedRange],
         mut each: impl FnMut(&[u8], &mut Stack) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut stack = Stack::default();
         for shard in &self.shards {
             for (key, chain) in shard.read().iter() {
-                stack.clear();
-                visible(chain, u64::MAX).for_each(|entry| stack.push(entry));
+                stack.begin(floor_of(dropped, key.bytes()));
+                for entry in visible(chain, u64::MAX) {
+                    if stack.is_settled() {
+                        break;
+                    }
+                    stack.push(entry);
+                }
                 each(key.bytes(), &mut stack)?;
             }
         }

@@ -15,8 +15,10 @@
 mod level;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use crate::codec::key_prefix;
+use crate::dropped::{DroppedRange, floor_of};
 use crate::entry::{Entry, Payload};
 use crate::error::Error;
 use crate::fold::Stack;
@@ -64,6 +66,8 @@ pub(crate) struct MergedRuns {
     runs: Vec<Ranked>,
     /// The key that was taken last.
     key: Vec<u8>,
+    /// Ranges whose older entries are left out.
+    dropped: Arc<[DroppedRange]>,
 }
 
 struct Ranked {
@@ -98,12 +102,12 @@ impl Ranked {
 }
 
 impl MergedRuns {
-    /// Merges `runs`, newest first.
-    pub(crate) fn new(runs: Vec<Run>) -> MergedRuns {
+    /// Merges `runs`, newest first, without what was `dropped`.
+    pub(crate) fn new(runs: Vec<Run>, dropped: Arc<[DroppedRange]>) -> MergedRuns {
         let ranked = runs.into_iter().enumerate().map(|(rank, run)| Ranked::new(rank, run));
         let mut runs: Vec<_> = ranked.filter(|ranked| ranked.run.key().is_some()).collect();
         runs.sort_by(|left, right| left.order().cmp(&right.order()));
-        MergedRuns { runs, key: Vec::new() }
+        MergedRuns { runs, key: Vec::new(), dropped }
     }
 
     /// The key that [`next_key`](MergedRuns::next_key) will yield.
@@ -124,6 +128,7 @@ impl MergedRuns {
         };
         self.key.clear();
         self.key.extend_from_slice(first.run.key().unwrap_or_default());
+        stack.begin(floor_of(&self.dropped, &self.key));
         let prefix = first.prefix;
         let mut taken_bytes = 0;
         while let Some(first) = self.runs.first_mut() {
@@ -214,7 +219,7 @@ mod tests {
         let newer =
             run(&[("b", 9, operand.clone()), ("b", 8, operand.clone()), ("d", 7, put.clone())]);
         let older = run(&[("a", 1, put.clone()), ("b", 3, put.clone()), ("b", 2, operand)]);
-        let mut merged = MergedRuns::new(vec![newer, older]);
+        let mut merged = MergedRuns::new(vec![newer, older], Arc::new([]));
         let mut stack = Stack::default();
         let mut seen = Vec::new();
         while merged.next_key(&mut stack).unwrap().is_some() {

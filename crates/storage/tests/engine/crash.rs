@@ -257,3 +257,47 @@ fn a_panic_of_the_operator_in_a_leader_reaches_every_follower() {
     let poisoned = |outcome: &&Option<_>| matches!(outcome, Some(Err(Error::Poisoned { .. })));
     assert!(outcomes.iter().filter(poisoned).count() >= 60, "the others are told");
 }
+
+#[test]
+fn a_full_disk_never_prevents_a_start() {
+    let disk = MemDisk::default();
+    let options = Options { reserve_bytes: 1_000, free_bytes_min: 0, ..tiny() };
+    let engine = open_with(&disk, options.clone()).unwrap();
+    for index in 0..30 {
+        put(&engine, &format!("key{index:02}"), "some value").unwrap();
+    }
+    let expected = content(&engine.snapshot(), 50);
+    drop(engine);
+    assert!(disk.names().contains(&"RESERVE".to_owned()));
+    for name in [".wal", ".manifest"] {
+        let image = disk.crash(Loss::Nothing);
+        // Somebody else has filled the disk; room is only where the reserve was.
+        image.fail(Call::Space, name, 0);
+        let engine = open_with(&image, options.clone()).unwrap();
+        assert_eq!(content(&engine.snapshot(), 50), expected, "{name}");
+        put(&engine, "after", "1").unwrap();
+        // There is room again: the reserve is made anew.
+        while engine.maintain(Budget::default()).unwrap() != Progress::Idle {}
+        assert!(image.names().contains(&"RESERVE".to_owned()));
+    }
+    // Without a reserve it is an error that says so, and nothing is lost.
+    let image = disk.crash(Loss::Nothing);
+    atoll_storage::Disk::remove(&image, "RESERVE").unwrap();
+    image.fail(Call::Space, ".wal", 0);
+    assert!(matches!(open_with(&image, options.clone()), Err(Error::Overloaded { .. })));
+    image.heal();
+    assert_eq!(content(&open_with(&image, options).unwrap().snapshot(), 50), expected);
+}
+
+#[test]
+fn maintenance_gives_the_reserve_up_before_it_gives_up() {
+    let disk = MemDisk::default();
+    let options = Options { reserve_bytes: 1_000, free_bytes_min: 0, ..tiny() };
+    let engine = open_with(&disk, options).unwrap();
+    for index in 0..60 {
+        put(&engine, &format!("key{index:02}"), "some value").unwrap();
+    }
+    disk.fail(Call::Space, ".sst", 0);
+    assert!(matches!(engine.maintain(Budget::default()), Ok(Progress::Worked { .. })));
+    assert!(engine.statistics().flushes > 0);
+}

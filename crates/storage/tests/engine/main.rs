@@ -13,11 +13,15 @@ mod crash;
 
 mod damage;
 
+mod drops;
+
 mod group_commit;
 
 mod model;
 
 mod reads;
+
+mod share;
 
 mod tables;
 

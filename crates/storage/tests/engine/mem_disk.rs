@@ -205,11 +205,21 @@ impl Disk for MemDisk {
     fn remove(&self, path: &str) -> io::Result<()> {
         let mut names = self.shared.names.lock().unwrap();
         names.volatile.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        let mut plan = self.shared.plan.lock().unwrap();
+        if path == "RESERVE" && matches!(*plan, Some((Call::Space, ..))) {
+            *plan = None; // there is room again
+        }
         Ok(())
     }
 
     fn list(&self, _dir: &str) -> io::Result<Vec<String>> {
         Ok(self.names())
+    }
+
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        assert!(bytes > 0);
+        self.put(path, Vec::new());
+        Ok(())
     }
 
     fn create_dir(&self, _path: &str) -> io::Result<()> {
