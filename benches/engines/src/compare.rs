@@ -17,6 +17,7 @@ use crate::engine::EngineName;
 use crate::phase::{Phase, Scenario};
 use crate::report::RunReport;
 use crate::tables;
+use crate::warm;
 
 /// The size whose cached and durable phases are compared.
 const VALUE_BYTES_USUAL: usize = 1_024;
@@ -41,6 +42,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Outcome<String> {
         let Run { engine, scenario, value_bytes, round } = run;
         let count = runs.len();
         eprintln!("[{}/{count}] {engine} {scenario} {value_bytes} B, round {round}", number + 1);
+        warm::refill(&args.knobs.dir)?;
         match run_child(args, *run) {
             Ok(report) => reports.push(report),
             Err(error) => {

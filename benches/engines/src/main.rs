@@ -9,6 +9,7 @@
 //!
 //! 1. The parent runs engines in turn, so that whatever disturbs the machine disturbs all of them.
 //! 2. A child measures one scenario of one engine; nothing of an earlier engine is left in its memory.
+//!    Before each run the page cache takes again what the last one gave back, if it was filled (`warm-page-cache`).
 //! 3. Absolute rates of a shared machine mean little: verdicts are medians of ratios taken within a round.
 //!
 //! A workspace of its own, so that nothing else in the repository ever builds RocksDB.

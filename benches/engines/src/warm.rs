@@ -38,9 +38,22 @@ pub(crate) fn warm(args: &WarmArgs) -> Outcome<String> {
     Ok(format!("{mib} MiB of page cache taken in {seconds:.1} s; keep {}", path.display()))
 }
 
+/// Takes again the pages that the last run gave back, if the cache was filled before.
+pub(crate) fn refill(dir: &Path) -> Outcome<()> {
+    let path = dir.join("page-cache-junk");
+    if path.exists() {
+        read(&path)?;
+    }
+    Ok(())
+}
+
 fn fill(path: &Path, bytes: u64) -> Outcome<u64> {
     let file = OpenOptions::new().create_new(true).write(true).open(path)?;
     fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
+    read(path)
+}
+
+fn read(path: &Path) -> Outcome<u64> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 1_024 * 1_024];
     let mut total = 0;

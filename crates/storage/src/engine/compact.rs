@@ -172,7 +172,7 @@ impl Engine {
                 self.counters.relocations.add(1);
                 self.counters.relocated_bytes.add(written);
             }
-            Work::Flush | Work::Compaction => {
+            Work::Flush | Work::Compaction | Work::Warming => {
                 self.counters.compactions.add(1);
                 self.counters.compacted_bytes.add(written);
                 self.counters.compaction_bytes.add(outcome.taken_bytes);

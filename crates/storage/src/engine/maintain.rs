@@ -9,6 +9,7 @@
 //! 4. With `Durability::Periodic`, sync the log when much of it is not: short syncs often, instead of a long one that a
 //!    flush has to wait for.
 //! 5. Otherwise do one unit of compaction or relocation, or a piece of one that another thread is at.
+//! 6. While nobody writes, read the key tree into the cache.
 
 use std::sync::atomic::Ordering;
 
@@ -44,6 +45,10 @@ impl Engine {
             more |= did.is_some() && self.wants_compaction(&mut compacting, demand);
         } else if did.is_none() && self.help() {
             (did, more) = (Some(Work::Compaction), true);
+        }
+        if did.is_none() && demand == Demand::Calm {
+            // A table that cannot be read is no reason to stop: whoever reads it is told.
+            did = self.warm_table().unwrap_or_default();
         }
         Ok(match did {
             Some(did) => {

@@ -32,6 +32,8 @@ mod removal;
 
 mod share;
 
+mod warm;
+
 mod reserve;
 
 mod snapshot;
@@ -46,6 +48,7 @@ mod statistics;
 
 mod health;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -120,6 +123,8 @@ pub struct Engine {
     file_ids: FileIds,
     value_files: ValueFiles,
     cache: Arc<Cache>,
+    /// Tables that were read into the cache ahead of their use.
+    warmed: Mutex<BTreeSet<u64>>,
     removals: Mutex<Vec<Removal>>,
     reserve: Reserve,
     counters: Counters,
@@ -384,6 +389,8 @@ pub enum Work {
     Compaction,
     /// Values were copied out of files that are mostly garbage.
     Relocation,
+    /// A table was read into the cache.
+    Warming,
 }
 
 /// Whether more background work is due.

@@ -98,6 +98,7 @@ pub(super) fn open(
         helpers_seen: 0.into(),
         syncing: Mutex::new(()),
         manifest: Mutex::new(manifest),
+        warmed: Mutex::new(BTreeSet::new()),
         removals: Mutex::new(Vec::new()),
         reserve: Reserve::default(),
         file_ids,
