@@ -3,28 +3,23 @@
 //! 1. [`Config::load`] reads the file; unknown keys are errors.
 //! 2. Every problem is reported at once, with the key, what was found and the fix.
 //! 3. Paths are relative to the file.
+//! 4. `storage.rs` has the storage section, with the bounds of each of its values.
 //!
 //! The file describes one node; keyspaces and placement live in the cluster. The certificate says who the node is; the
 //! configuration repeats it so that a mix-up is noticed at start.
 
+mod storage;
+
+#[cfg(test)]
+mod tests;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use atoll_protocol::ids::Name;
 use serde::{Deserialize, Serialize};
 
-/// Memtable size unless the file says otherwise: 8 MiB hold some 7 000 records of 1 KiB.
-const MEMTABLE_BYTES_DEFAULT: u64 = 8 * 1_024 * 1_024;
-
-/// Smallest memtable that is accepted: one record of the highest cap must fit many times.
-const MEMTABLE_BYTES_MIN: u64 = 64 * 1_024;
-
-/// Largest memtable that is accepted: 1 GiB.
-const MEMTABLE_BYTES_MAX: u64 = 1 << 30;
-
-/// Interval between syncs under `periodic` durability unless the file says otherwise.
-const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+pub use storage::{Durability, RawStorage, StorageConfig};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,19 +42,8 @@ pub struct Config {
     pub certificate: PathBuf,
     /// Its private key, mode 0600.
     pub key: PathBuf,
-    /// What an acknowledgement means.
-    pub durability: Durability,
-    /// Memtable size in bytes.
-    pub memtable_bytes_max: u64,
-}
-
-/// What an acknowledgement of a write means (promise P1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The write is synced.
-    Fsync,
-    /// The write is synced within this interval.
-    Periodic(Duration),
+    /// How it stores.
+    pub storage: StorageConfig,
 }
 
 /// The file as it is written.
@@ -113,18 +97,6 @@ pub struct RawTls {
     pub key: PathBuf,
 }
 
-/// `[storage]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawStorage {
-    /// `fsync` (default) or `periodic`.
-    pub durability: Option<String>,
-    /// Interval of `periodic`, like `100ms`.
-    pub sync_interval: Option<String>,
-    /// Memtable size in bytes.
-    pub memtable_bytes_max: Option<u64>,
-}
-
 /// Why there is no configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -172,6 +144,26 @@ impl Config {
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         raw.check(base).map_err(|problems| ConfigError::Invalid { path: shown, problems })
     }
+
+    /// The file that says all of this, every default filled in, for showing.
+    pub fn to_raw(&self) -> RawConfig {
+        RawConfig {
+            node: RawNode {
+                id: self.node.to_string(),
+                dc: self.dc.to_string(),
+                rack: self.rack.to_string(),
+                data_dir: self.data_dir.clone(),
+                topology: self.topology.clone(),
+            },
+            listen: RawListen { quic: self.listen.to_string() },
+            tls: RawTls {
+                ca: self.ca.clone(),
+                certificate: self.certificate.clone(),
+                key: self.key.clone(),
+            },
+            storage: self.storage.to_raw(),
+        }
+    }
 }
 
 impl RawConfig {
@@ -190,8 +182,7 @@ impl RawConfig {
                 self.listen.quic
             ));
         });
-        let durability = self.storage.durability(&mut problems);
-        let memtable_bytes_max = self.storage.memtable_bytes(&mut problems);
+        let storage = self.storage.check(&mut problems);
         let (Some(node), Some(dc), Some(rack), Ok(listen)) = (node, dc, rack, listen) else {
             return Err(problems);
         };
@@ -208,47 +199,8 @@ impl RawConfig {
             ca: base.join(&self.tls.ca),
             certificate: base.join(&self.tls.certificate),
             key: base.join(&self.tls.key),
-            durability,
-            memtable_bytes_max,
+            storage,
         })
-    }
-}
-
-impl RawStorage {
-    fn durability(&self, problems: &mut Vec<String>) -> Durability {
-        let interval = match self.sync_interval.as_deref().map(humantime::parse_duration) {
-            None => SYNC_INTERVAL_DEFAULT,
-            Some(Ok(interval)) if !interval.is_zero() => interval,
-            Some(_) => {
-                let found = self.sync_interval.as_deref().unwrap_or_default();
-                problems.push(format!(
-                    "  storage.sync_interval: `{found}` is not a time span; write for example 100ms"
-                ));
-                SYNC_INTERVAL_DEFAULT
-            }
-        };
-        match self.durability.as_deref() {
-            None | Some("fsync") => Durability::Fsync,
-            Some("periodic") => Durability::Periodic(interval),
-            Some(other) => {
-                problems.push(format!(
-                    "  storage.durability: `{other}` is unknown; use `fsync` (an acknowledged write is synced) or \
-                     `periodic` (synced within storage.sync_interval)"
-                ));
-                Durability::Fsync
-            }
-        }
-    }
-
-    fn memtable_bytes(&self, problems: &mut Vec<String>) -> u64 {
-        let bytes = self.memtable_bytes_max.unwrap_or(MEMTABLE_BYTES_DEFAULT);
-        if !(MEMTABLE_BYTES_MIN..=MEMTABLE_BYTES_MAX).contains(&bytes) {
-            problems.push(format!(
-                "  storage.memtable_bytes_max: {bytes} is outside {MEMTABLE_BYTES_MIN}..={MEMTABLE_BYTES_MAX}; \
-                 8388608 suits most nodes"
-            ));
-        }
-        bytes
     }
 }
 

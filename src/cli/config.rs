@@ -1,12 +1,17 @@
-//! `atoll config check`: everything that would keep a node from starting, without starting it.
+//! `atoll config`: a node's configuration, checked or shown, without starting the node.
+//!
+//! `check` says everything that would keep the node from starting:
 //!
 //! 1. The file itself: unknown keys, values.
 //! 2. The topology that it names: all its problems, and that this node is in it, in this datacenter and rack.
 //! 3. The credentials: files, expiry, the key's mode, and that the certificate is this node's.
 //!
 //! Steps 2 and 3 report together. The data directory and the port are not touched.
+//!
+//! `print` does step 1 and shows what the node would run with, every default filled in and paths as the node would take them.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -27,19 +32,36 @@ pub(super) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Say OK, or everything that is wrong
-    Check(CheckArgs),
+    Check(FileArgs),
+    /// Print it with every default filled in
+    Print(FileArgs),
 }
 
-/// Say OK, or everything that is wrong
+/// Which one.
 #[derive(Debug, Args)]
-struct CheckArgs {
+struct FileArgs {
     /// The configuration of one node, TOML
     file: PathBuf,
 }
 
 /// `atoll config …`.
 pub(super) fn config(args: ConfigArgs, env: &Env, console: &mut Console) -> Result<(), Error> {
-    let ConfigCommand::Check(CheckArgs { file }) = args.command;
+    match args.command {
+        ConfigCommand::Check(FileArgs { file }) => check(file, env, console),
+        ConfigCommand::Print(FileArgs { file }) => print(&file, console),
+    }
+}
+
+fn print(file: &Path, console: &mut Console) -> Result<(), Error> {
+    let config = Config::load(file).map_err(Error::Config)?;
+    let text = toml::to_string(&config.to_raw()).map_err(|error| Error::Io {
+        action: "print the configuration".to_owned(),
+        source: io::Error::other(error),
+    })?;
+    console.data(text.trim_end())
+}
+
+fn check(file: PathBuf, env: &Env, console: &mut Console) -> Result<(), Error> {
     let config = Config::load(&file).map_err(Error::Config)?;
     let checked = node::check(&config, env.wall());
     for warning in &checked.warnings {

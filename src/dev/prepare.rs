@@ -33,6 +33,12 @@ const TOPOLOGY_DEFAULT: &str = include_str!("../../topology/three-dcs.toml");
 /// What [`TOPOLOGY_DEFAULT`] is called in messages.
 const TOPOLOGY_DEFAULT_NAME: &str = "(built-in three-dcs.toml)";
 
+/// Memtables of a node beside eight others on one machine, in bytes: nine times five of 8 MiB are 360 MiB at most.
+const MEMTABLE_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
+
+/// Cache of a node beside eight others on one machine, in bytes: nine of 32 MiB are 288 MiB.
+const CACHE_BYTES: u64 = 32 * 1_024 * 1_024;
+
 /// A folder that is ready to run nodes from.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -248,7 +254,11 @@ fn make_config(node: &PlannedNode) -> Result<(), DevError> {
             certificate: certificates.join(format!("{}.crt", node.name)),
             key: certificates.join(format!("{}.key", node.name)),
         },
-        storage: RawStorage::default(),
+        storage: RawStorage {
+            memtable_bytes_max: Some(MEMTABLE_BYTES_MAX),
+            cache_bytes: Some(CACHE_BYTES),
+            ..RawStorage::default()
+        },
     };
     let text = toml::to_string(&raw).map_err(|error| {
         let detail = std::io::Error::other(error.to_string());

@@ -14,12 +14,12 @@ use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::time::WallTime;
 use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
 use atoll_quic::{CredentialPaths, Credentials, Endpoint, EndpointConfig, LinkEmulator};
-use atoll_storage::{Durability as StorageDurability, Options, RealDisk};
+use atoll_storage::RealDisk;
 
 use super::data::{Claim, Data, Places};
 use super::error::StartError;
 use super::{Node, Parts};
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::env::Env;
 use crate::meta::{Meta, Owner};
 use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
@@ -83,7 +83,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
         own,
         keyspaces: data.keyspaces,
         facts,
-        durability: config.durability,
+        durability: config.storage.durability,
     }))
 }
 
@@ -152,14 +152,6 @@ fn open_data(config: &Config, topology: Arc<Topology>) -> Result<Data, StartErro
     let storage = data.join("storage");
     make_private_directory(data)?;
     make_private_directory(&storage)?;
-    let options = Options {
-        memtable_bytes_max: config.memtable_bytes_max,
-        durability: match config.durability {
-            Durability::Fsync => StorageDurability::Fsync,
-            Durability::Periodic(_) => StorageDurability::Periodic,
-        },
-        ..Options::default()
-    };
     let owner = Owner {
         cluster: topology.cluster().clone(),
         dc: config.dc.clone(),
@@ -169,6 +161,7 @@ fn open_data(config: &Config, topology: Arc<Topology>) -> Result<Data, StartErro
     let claim = Claim { owner, topology, source: &config.topology };
     let places =
         Places { root: Arc::new(RealDisk::new(data)), storage: Arc::new(RealDisk::new(&storage)) };
+    let options = config.storage.options();
     Data::open(places, options, || Meta::open(&data.join("meta.redb")), claim)
 }
 

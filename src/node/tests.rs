@@ -22,7 +22,7 @@ use tempfile::TempDir;
 
 use super::{Node, NodeOptions, Wan, start};
 use crate::cert::{self, Validity};
-use crate::config::{Config, Durability};
+use crate::config::{Config, StorageConfig};
 use crate::env::{Env, RealEnv};
 use crate::net::FaultPolicy;
 
@@ -98,8 +98,7 @@ impl Cluster {
             ca: self.path("ca.crt"),
             certificate: self.path(&format!("{id}.crt")),
             key: self.path(&format!("{id}.key")),
-            durability: Durability::Fsync,
-            memtable_bytes_max: 1 << 20,
+            storage: StorageConfig { memtable_bytes_max: 1 << 20, ..StorageConfig::default() },
         }
     }
 

@@ -198,6 +198,24 @@ async fn only_node(cluster: &Cluster) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_is_printed_with_its_defaults() {
+    let folder = Folder::create(&[("eu", 1)]);
+    let config = folder.vary_config("eu-0", |raw| raw.storage.cache_bytes = Some(1_048_576));
+    let config = config.to_str().unwrap();
+    let printed = folder.cli().ok(&["config", "print", config]).await;
+    for said in [
+        "id = \"eu-0\"",
+        "durability = \"fsync\"",
+        "memtable_bytes_max = 33554432",
+        "cache_bytes = 1048576",
+        "value_separation_bytes = 512",
+        "compaction_bytes_per_second_max = 268435456",
+    ] {
+        assert!(printed.text().contains(said), "{said} is missing in {printed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clean_stop_keeps_the_data_and_the_incarnation() {
     let mut cluster = Cluster::single().await;
     let cli = cluster.cli();

@@ -27,6 +27,7 @@ fn what_can_be_typed() {
         "delete k -o table",
         "load f.csv --concurrency 256 --progress p --format tsv",
         "status --check -o json",
+        "config print f",
         "ring",
         "ring k --keyspace users",
         "explain k",

@@ -60,14 +60,19 @@ async fn every_problem_of_a_configuration_is_reported_at_once() {
         raw.listen.quic = "localhost".to_owned();
         raw.storage.durability = Some("mostly".to_owned());
         raw.storage.memtable_bytes_max = Some(1);
+        raw.storage.value_separation_bytes = Some(1);
+        raw.storage.compaction_bytes_per_second_max = Some(1);
     });
     for refused in [check(&folder.cli(), &config).await, folder.refused(&config).await] {
         refused
             .expect_code(2)
-            .expect_words(&["varied.toml", "4 problem(s)", "node.rack", "no rack"])
+            .expect_words(&["varied.toml", "6 problem(s)", "node.rack", "no rack"])
             .expect_words(&["listen.quic", "`localhost` is not IP:port", "0.0.0.0:7400"])
             .expect_words(&["storage.durability", "`mostly` is unknown", "`fsync`"])
-            .expect_words(&["storage.memtable_bytes_max"]);
+            .expect_words(&["storage.memtable_bytes_max: 1 is outside 65536..=1073741824"])
+            .expect_words(&["storage.value_separation_bytes: 1 is outside 64..=1073741824"])
+            .expect_words(&["storage.compaction_bytes_per_second_max: 1 is outside 1048576..="])
+            .expect_words(&["write 0 for no limit"]);
     }
     let unknown = folder.write("unknown.toml", "[node]\nid = \"eu-0\"\ncolour = \"red\"\n");
     let refused = check(&folder.cli(), &unknown).await.expect_code(2);
