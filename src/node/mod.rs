@@ -20,6 +20,9 @@
 
 mod check;
 mod start;
+mod open_files;
+mod maintenance;
+mod pace;
 mod data;
 mod error;
 
@@ -33,7 +36,7 @@ use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::topology::Topology;
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use atoll_storage::{Budget, Engine, Progress};
+use atoll_storage::Engine;
 
 use crate::cluster::Cluster;
 use crate::config::Durability;
@@ -46,9 +49,12 @@ use crate::replica::{Life, Replica};
 use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
 
+use maintenance::Maintenance;
+
 pub use check::{Checked, check};
 pub use data::{Claim, Data, Places};
 pub use error::StartError;
+pub use pace::Pacing;
 pub use start::{NodeOptions, Wan, start};
 
 /// Longest wait for operations under way when the node stops: a default request's budget and as much again.
@@ -60,12 +66,6 @@ const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// Pause between two looks at the operations under way while draining.
 const DRAIN_POLL: Duration = Duration::from_millis(10);
-
-/// Pause of the maintenance task when there is nothing to flush or compact.
-const MAINTENANCE_PAUSE: Duration = Duration::from_millis(100);
-
-/// Pause of the maintenance task after an error: long enough not to fill the log with it.
-const MAINTENANCE_RETRY: Duration = Duration::from_secs(5);
 
 /// What a node is made of.
 pub struct Parts {
@@ -91,6 +91,8 @@ pub struct Parts {
     pub facts: ProcessFacts,
     /// When to sync.
     pub durability: Durability,
+    /// How background work is paced.
+    pub pacing: Pacing,
 }
 
 /// A running node.
@@ -154,7 +156,14 @@ impl Node {
             engine,
             meta,
         };
-        node.start_maintenance(parts.durability);
+        let maintenance = Maintenance {
+            env: env.clone(),
+            tasks: node.storage_tasks.clone(),
+            engine: node.engine.clone(),
+            writes: node.replica.writes().clone(),
+            pacing: parts.pacing,
+        };
+        maintenance.start(parts.durability);
         let tasks = dial_tasks;
         Membership { env, tasks, cluster, peers, links, transport, boot }.start();
         node
@@ -192,53 +201,5 @@ impl Node {
         closed.await?;
         tracing::info!("stopped cleanly");
         Ok(())
-    }
-
-    /// Flushes and compacts while there is something to do; syncs on its interval under `periodic` durability.
-    fn start_maintenance(&self, durability: Durability) {
-        let (env, engine, tasks) =
-            (self.env.clone(), self.engine.clone(), self.storage_tasks.clone());
-        self.storage_tasks.spawn("maintenance", async move {
-            while !tasks.is_stopping() {
-                let engine = engine.clone();
-                let progress = env.blocking(move || engine.maintain(Budget::default())).await;
-                match progress {
-                    Ok(Progress::Idle) => pause(&env, &tasks, MAINTENANCE_PAUSE).await,
-                    Ok(_) => {}
-                    // Nothing is known of the log any more.
-                    Err(error) if error.may_have_applied() => {
-                        env.exit(&format!("storage maintenance failed: {error}"));
-                    }
-                    // A damaged table or a full disk: nothing changed, the rest still serves. Stopping would only
-                    // meet the same table again at the next start.
-                    Err(error) => {
-                        tracing::error!(%error, "storage maintenance failed; trying again");
-                        pause(&env, &tasks, MAINTENANCE_RETRY).await;
-                    }
-                }
-            }
-        });
-        let Durability::Periodic(interval) = durability else {
-            return;
-        };
-        let (env, engine, tasks) =
-            (self.env.clone(), self.engine.clone(), self.storage_tasks.clone());
-        self.storage_tasks.spawn("periodic-sync", async move {
-            while !tasks.is_stopping() {
-                pause(&env, &tasks, interval).await;
-                let engine = engine.clone();
-                if let Err(error) = env.blocking(move || engine.sync()).await {
-                    env.exit(&format!("periodic sync failed: {error}"));
-                }
-            }
-        });
-    }
-}
-
-async fn pause(env: &Env, tasks: &Tasks, span: Duration) {
-    tokio::select! {
-        biased;
-        () = tasks.cancelled() => {}
-        () = env.sleep(span) => {}
     }
 }

@@ -18,7 +18,8 @@ use atoll_storage::RealDisk;
 
 use super::data::{Claim, Data, Places};
 use super::error::StartError;
-use super::{Node, Parts};
+use super::open_files::raise_open_files;
+use super::{Node, Pacing, Parts};
 use crate::config::Config;
 use crate::env::Env;
 use crate::meta::{Meta, Owner};
@@ -51,6 +52,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     let topology = Arc::new(load_topology(&config.topology)?);
     let own = find_own(config, &topology)?;
     let credentials = load_credentials(env.wall(), config, &topology)?;
+    raise_open_files();
     let data = open_data(config, topology)?;
     let topology = data.topology.clone();
     let emulator = Arc::new(LinkEmulator::new(env.random_u64()));
@@ -84,6 +86,10 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
         keyspaces: data.keyspaces,
         facts,
         durability: config.storage.durability,
+        pacing: Pacing::new(
+            &config.storage.options(),
+            config.storage.compaction_bytes_per_second_max,
+        ),
     }))
 }
 

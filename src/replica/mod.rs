@@ -27,6 +27,7 @@
 mod keys;
 mod merge;
 mod mint;
+mod signal;
 mod stripe;
 
 #[cfg(test)]
@@ -53,6 +54,7 @@ use crate::tasks::Tasks;
 pub use keys::StoredKey;
 pub use merge::JoinRecords;
 pub use mint::{MintError, MintRequest};
+pub use signal::WriteSignal;
 
 /// Stripes of one node: enough to keep the log busy while one of them reads, few enough to batch well.
 const STRIPES: usize = 4;
@@ -89,6 +91,7 @@ struct Shared {
     unwritten: AtomicUsize,
     /// Greatest counter minted per partition. Each entry is written by its stripe's worker only.
     minted: Mutex<BTreeMap<Partition, u64>>,
+    writes: Arc<WriteSignal>,
 }
 
 /// A put on its way through the own replica.
@@ -139,6 +142,7 @@ impl Replica {
             counters: ReplicaCounters::default(),
             unwritten: AtomicUsize::default(),
             minted: Mutex::new(life.minted),
+            writes: Arc::default(),
         });
         let stripes = (0..STRIPES)
             .map(|_| {
@@ -196,6 +200,11 @@ impl Replica {
     /// The storage engine's statistics.
     pub fn statistics(&self) -> Statistics {
         self.shared.engine.statistics()
+    }
+
+    /// Wakes who flushes and compacts.
+    pub fn writes(&self) -> &Arc<WriteSignal> {
+        &self.shared.writes
     }
 
     /// Greatest counter minted per partition, for the clean-shutdown marker. Meaningful once the workers stopped.

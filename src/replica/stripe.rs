@@ -265,8 +265,9 @@ impl Stripe {
             return;
         }
         let (batch, minted) = self.encode(draft.writes, &draft.minted);
-        let engine = self.shared.engine.clone();
+        let (engine, bytes) = (self.shared.engine.clone(), batch.encoded_len() as u64);
         let result = self.shared.env.blocking(move || engine.write(batch)).await;
+        self.shared.writes.add(bytes);
         if let Err(error) = &result {
             tracing::error!(%error, "write failed");
             if error.may_have_applied() {

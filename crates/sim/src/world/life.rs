@@ -11,7 +11,7 @@ use atolldb::config::Durability;
 use atolldb::env::Env;
 use atolldb::meta::{Meta, MetaError};
 use atolldb::net::Faults;
-use atolldb::node::{Claim, Data, Node, Parts, Places, StartError};
+use atolldb::node::{Claim, Data, Node, Pacing, Parts, Places, StartError};
 use atolldb::service::ProcessFacts;
 
 use super::{Command, DiskHealth, Member, Stop, World, shape};
@@ -30,6 +30,9 @@ const ATTEMPTS_DAMAGED: u32 = 3;
 
 /// Start attempts on a disk that nobody damaged before that is a finding: its faults may last for a while.
 const ATTEMPTS_SOUND: u32 = 60;
+
+/// What background work of a node may write: its units are of a few hundred KiB, so that one pauses for milliseconds.
+const COMPACTION_BYTES_PER_SECOND: u64 = 16 * 1_024 * 1_024;
 
 impl World {
     /// Starts every node within a second.
@@ -172,7 +175,9 @@ impl World {
             source: Path::new("the plan"),
         };
         let places = Places { root: Arc::new(disk.clone()), storage: Arc::new(disk.clone()) };
-        let data = Data::open(places, options(&self.plan.knobs), || open_meta(&disk), claim)?;
+        let options = options(&self.plan.knobs);
+        let pacing = Pacing::new(&options, COMPACTION_BYTES_PER_SECOND);
+        let data = Data::open(places, options, || open_meta(&disk), claim)?;
         let transport = self.carrier.listen(&self.net, (owner, env), identity);
         let life = data.begin_life(env)?;
         self.recorder.check_counters(member.own.0, &life);
@@ -200,6 +205,7 @@ impl World {
             keyspaces: data.keyspaces,
             facts,
             durability: durability(&self.plan.knobs),
+            pacing,
         }))
     }
 
