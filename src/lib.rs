@@ -19,4 +19,5 @@ pub mod net;
 pub mod cert;
 pub mod config;
 pub mod tasks;
+pub mod disk;
 pub mod env;

@@ -3,7 +3,7 @@
 //! Shared by `start.rs` (real files) and the simulator (simulated ones): the order of these steps is part of what is
 //! tested.
 //!
-//! 1. The engine is opened first: its lock is the data directory's lock.
+//! 1. The engine is opened first: its lock is the data directory's lock. Its disk is metered from the first sync on.
 //! 2. The metadata is opened, and its name made durable; it says whose the directory is, on first use it is written
 //!    down.
 //! 3. Stored topology and keyspaces are agreed with what the node was given.
@@ -18,6 +18,7 @@ use atoll_protocol::topology::Topology;
 use atoll_storage::{Disk, Engine, Options};
 
 use super::error::StartError;
+use crate::disk::{MeteredDisk, SyncMeter};
 use crate::env::Env;
 use crate::meta::{BegunLife, LastStop, Meta, MetaError, Owner};
 use crate::replica::JoinRecords;
@@ -26,6 +27,8 @@ use crate::replica::JoinRecords;
 pub struct Data {
     /// The storage engine, open.
     pub engine: Arc<Engine>,
+    /// Where its syncs are counted.
+    pub syncs: Arc<SyncMeter>,
     /// The metadata, claimed.
     pub meta: Arc<Meta>,
     /// The topology to serve with.
@@ -59,12 +62,15 @@ impl Data {
     /// # Errors
     /// [`StartError`]; nothing of another node's directory was changed.
     pub fn open(
+        env: &Env,
         places: Places,
         options: Options,
         meta: impl FnOnce() -> Result<Meta, MetaError>,
         claim: Claim<'_>,
     ) -> Result<Self, StartError> {
-        let engine = Arc::new(Engine::open(places.storage, options, Arc::new(JoinRecords))?);
+        let syncs = Arc::new(SyncMeter::new());
+        let disk = Arc::new(MeteredDisk::new(env.clone(), places.storage, syncs.clone()));
+        let engine = Arc::new(Engine::open(disk, options, Arc::new(JoinRecords))?);
         let meta = Arc::new(meta()?);
         // redb syncs its file, never the file's name: without this a power loss may take all metadata with it.
         places.root.sync_dir("").map_err(|error| StartError::DataDirectory {
@@ -81,7 +87,7 @@ impl Data {
                 keyspaces
             }
         };
-        Ok(Self { engine, meta, topology, keyspaces, owner: claim.owner })
+        Ok(Self { engine, syncs, meta, topology, keyspaces, owner: claim.owner })
     }
 
     /// What to mint under. After the last thing that can fail, so that a start that fails does not count as a life.

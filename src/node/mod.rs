@@ -41,6 +41,7 @@ use atoll_storage::Engine;
 use crate::cluster::Cluster;
 use crate::config::Durability;
 use crate::coordinator::{Coordinator, Surroundings};
+use crate::disk::SyncMeter;
 use crate::env::Env;
 use crate::membership::Membership;
 use crate::meta::{BegunLife, Meta};
@@ -93,6 +94,8 @@ pub struct Parts {
     pub durability: Durability,
     /// How background work is paced.
     pub pacing: Pacing,
+    /// Where the engine's syncs are counted.
+    pub syncs: Arc<SyncMeter>,
 }
 
 /// A running node.
@@ -140,6 +143,7 @@ impl Node {
             coordinator: coordinator.clone(),
             faults,
             facts: parts.facts,
+            syncs: parts.syncs,
         });
         let links = LinkServer::new(tasks.clone(), peers.clone(), Arc::new(service.clone()));
         tasks.spawn("accept", serve_links(links.clone(), transport.clone()));

@@ -53,7 +53,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     let own = find_own(config, &topology)?;
     let credentials = load_credentials(env.wall(), config, &topology)?;
     raise_open_files();
-    let data = open_data(config, topology)?;
+    let data = open_data(&env, config, topology)?;
     let topology = data.topology.clone();
     let emulator = Arc::new(LinkEmulator::new(env.random_u64()));
     let faults = emulated_links(&topology, own, options, emulator.clone()).await;
@@ -90,6 +90,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
             &config.storage.options(),
             config.storage.compaction_bytes_per_second_max,
         ),
+        syncs: data.syncs,
     }))
 }
 
@@ -153,7 +154,7 @@ pub(super) fn load_credentials(
     Ok(credentials)
 }
 
-fn open_data(config: &Config, topology: Arc<Topology>) -> Result<Data, StartError> {
+fn open_data(env: &Env, config: &Config, topology: Arc<Topology>) -> Result<Data, StartError> {
     let data = &config.data_dir;
     let storage = data.join("storage");
     make_private_directory(data)?;
@@ -168,7 +169,7 @@ fn open_data(config: &Config, topology: Arc<Topology>) -> Result<Data, StartErro
     let places =
         Places { root: Arc::new(RealDisk::new(data)), storage: Arc::new(RealDisk::new(&storage)) };
     let options = config.storage.options();
-    Data::open(places, options, || Meta::open(&data.join("meta.redb")), claim)
+    Data::open(env, places, options, || Meta::open(&data.join("meta.redb")), claim)
 }
 
 /// Creates a directory and missing parents that only this user may enter; durable on return.

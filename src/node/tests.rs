@@ -13,6 +13,7 @@ use atoll_protocol::ids::{Epoch, Name};
 use atoll_protocol::quorum::Level;
 use atoll_protocol::wire::{
     self, Envelope, Failure, GetRequest, Invalid, NodeState, PutBody, PutRequest, Reply, Request,
+    StorageReport, SyncKind,
 };
 use atoll_quic::{
     Alpn, Connection, CredentialPaths, Credentials, Endpoint, EndpointConfig, ExpectedPeer,
@@ -185,6 +186,13 @@ impl Client {
         self.ask(Request::Put(request), Bytes::copy_from_slice(value.as_bytes())).await.0
     }
 
+    async fn storage(&mut self) -> Vec<StorageReport> {
+        match self.ask(Request::Storage, Bytes::new()).await.0 {
+            Reply::Storage(reports) => reports,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn get(&mut self, key: &str, level: Level) -> (Reply, Bytes) {
         let key = Bytes::copy_from_slice(key.as_bytes());
         let request = GetRequest { keyspace: name("default"), key, level };
@@ -273,6 +281,39 @@ async fn bad_requests_are_told_why() {
         let expected = Invalid::UnknownKeyspace { name: name("nowhere") };
         assert_eq!(reply, Reply::Failed(Failure::Invalid(expected)));
         assert!(Path::new(&cluster.path("data-eu-0")).exists());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_node_tells_of_the_storage_of_all() {
+    within_patience(async {
+        let mut cluster = Cluster::start(&[("eu", 2), ("us", 1)]).await;
+        cluster.connected().await;
+        let mut client = cluster.client(2).await;
+        for round in 0..10 {
+            let put = client.put(&format!("k{round}"), "value", Level::All, None).await;
+            assert!(matches!(put, Reply::Put(_)), "{put:?}");
+        }
+        let reports = client.storage().await;
+        let names: Vec<&str> = reports.iter().map(|report| report.node.as_str()).collect();
+        assert_eq!(names, ["eu-0", "eu-1", "us-0"]);
+        for report in &reports {
+            let status = report.told.as_ref().unwrap();
+            assert!(status.entries >= 10, "{report:?}");
+            assert!(status.memtable_bytes > 0 && status.wal_bytes > 0, "{report:?}");
+            assert!(status.write_amplification_per_mille >= 1_000, "{report:?}");
+            let log = status.syncs.iter().find(|syncs| syncs.kind == SyncKind::Log).unwrap();
+            // The engine counts the syncs of groups, the disk those of files: an overlap of two segments is one of both.
+            assert!(log.since_start.count >= 1 && status.fsyncs >= 1, "{report:?}");
+            assert!(log.since_start.p50_us <= log.since_start.p99_us, "{report:?}");
+            assert!(log.since_start.p99_us <= log.since_start.max_us, "{report:?}");
+            assert!(log.since_start.max_us > 0, "{report:?}");
+            assert!(log.last_minute.count <= log.since_start.count, "{report:?}");
+        }
+        cluster.stop(0).await;
+        let silent = client.storage().await.into_iter().find(|it| it.node.as_str() == "eu-0");
+        assert!(silent.unwrap().told.is_err());
     })
     .await;
 }

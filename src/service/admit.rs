@@ -51,6 +51,7 @@ pub(super) fn authorize(identity: &Identity, request: &Request) -> Result<(), Fa
         | Request::Put(_)
         | Request::Cluster
         | Request::Status
+        | Request::Storage
         | Request::Explain { .. } => return Ok(()),
         Request::CreateKeyspace(_) => "creating a keyspace",
         Request::Fault(_) => "injecting faults",

@@ -1,7 +1,7 @@
 //! The service: understands requests, checks them, and has the coordinator or the replica carry them out.
 //!
 //! ```text
-//! link ─frame─▶ Service::on_client_frame ─▶ authorize ─▶ check ─▶ coordinator │ keyspaces │ status │ faults
+//! link ─frame─▶ Service::on_client_frame ─▶ authorize ─▶ check ─▶ coordinator │ keyspaces │ status, storage │ faults
 //!      ─frame─▶ Service::on_peer_frame   ─▶ replica (apply, read, repair) │ coordinator (forwarded put)
 //! ```
 //!
@@ -20,6 +20,7 @@ mod forward;
 mod keyspaces;
 mod peer;
 mod status;
+mod storage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,6 +33,7 @@ use atoll_protocol::time::MonoTime;
 
 use crate::cluster::Cluster;
 use crate::coordinator::Coordinator;
+use crate::disk::SyncMeter;
 use crate::env::Env;
 use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
 use crate::replica::Replica;
@@ -76,6 +78,8 @@ pub struct Parts {
     pub faults: Arc<dyn Faults>,
     /// Facts about this process.
     pub facts: ProcessFacts,
+    /// Where the storage engine's syncs are counted.
+    pub syncs: Arc<SyncMeter>,
 }
 
 /// The service of one node. Cheap to clone.

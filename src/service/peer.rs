@@ -162,6 +162,7 @@ impl Service {
                 (reply, nothing)
             }
             PeerRequest::Status => (PeerReply::Status(self.own_status()), nothing),
+            PeerRequest::Storage => (PeerReply::Storage(self.own_storage().await), nothing),
             PeerRequest::Keyspaces(theirs) => {
                 (PeerReply::Keyspaces(self.merge_keyspaces(theirs).await), nothing)
             }

@@ -79,7 +79,9 @@ impl Service {
             uptime: self.parts.env.mono().since(facts.started),
             epoch: view.topology.epoch(),
             incarnation: self.parts.replica.incarnation(),
-            data_bytes: statistics.table_bytes + statistics.memtable_bytes,
+            data_bytes: statistics.table_bytes
+                + statistics.value_file_bytes
+                + statistics.memtable_bytes,
             tables: u32::try_from(statistics.tables).unwrap_or(u32::MAX),
             clients: self.clients.load(Ordering::Relaxed),
             peers: peers.filter_map(|node| self.peer_status(&view, node)).collect(),

@@ -9,6 +9,7 @@ use atoll_protocol::ids::Name;
 use atoll_protocol::keyspace::Keyspace as KeyspaceDefinition;
 use atoll_protocol::wire::{
     ClusterView, Explanation, FaultCommand, Invalid, KeyspaceRequest, NodeReport, Reply, Request,
+    StorageReport,
 };
 use bytes::Bytes;
 
@@ -59,6 +60,18 @@ impl Client {
         let answer = self.dispatcher.run(&self.control(Request::Status, Operation::Read)).await?;
         match answer.reply {
             Reply::Status(reports) => Ok(reports),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// One report on the storage engine of each node, gathered by the node that is asked.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub async fn storage(&self) -> Result<Vec<StorageReport>, Error> {
+        let answer = self.dispatcher.run(&self.control(Request::Storage, Operation::Read)).await?;
+        match answer.reply {
+            Reply::Storage(reports) => Ok(reports),
             _ => Err(answer.unexpected()),
         }
     }

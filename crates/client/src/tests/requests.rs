@@ -182,5 +182,6 @@ async fn answers_of_another_kind_are_errors() {
     assert!(matches!(error, Error::Malformed { .. }), "{error}");
     assert_eq!((error.kind(), error.may_have_applied()), (ErrorKind::Internal, false));
     assert!(client.status().await.unwrap().is_empty());
+    assert!(client.storage().await.unwrap().is_empty());
     assert_eq!(client.cluster().await.unwrap().topology.cluster().as_str(), CLUSTER);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, FaultCommand, Kind, Message, NodeReport};
+use super::{Failure, FaultCommand, Kind, Message, NodeReport, StorageReport};
 use crate::ids::Name;
 use crate::keyspace::{Conflict, KeyspaceMap};
 use crate::quorum::Level;
@@ -35,6 +35,8 @@ pub enum Request {
     CreateKeyspace(KeyspaceRequest),
     /// Change or show the emulated faults of the node that is asked. Needs an admin certificate.
     Fault(FaultCommand),
+    /// The storage engine of every node, gathered by the one that is asked.
+    Storage,
 }
 
 /// Read a key.
@@ -118,6 +120,8 @@ pub enum Reply {
     Faults(Vec<String>),
     /// The request failed.
     Failed(Failure),
+    /// One report on storage per node of the topology.
+    Storage(Vec<StorageReport>),
 }
 
 /// A put that reached its level.

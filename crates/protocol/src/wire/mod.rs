@@ -19,6 +19,7 @@ mod client;
 mod failure;
 mod peer;
 mod status;
+mod storage;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,10 @@ pub use client::{
 pub use failure::{Failure, Invalid};
 pub use peer::{ApplyOutcome, Gossip, PeerNotice, PeerReply, PeerRequest};
 pub use status::{FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PeerStatus};
+pub use storage::{
+    CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, StorageReport, StorageStatus,
+    SyncKind, SyncSpans, SyncStatus, WorkStatus,
+};
 
 /// The family of a message; the `kind` byte of its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest};
+use super::{Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest, StorageStatus};
 use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use crate::keyspace::KeyspaceMap;
 
@@ -40,6 +40,8 @@ pub enum PeerRequest {
     Status,
     /// Keyspaces to merge.
     Keyspaces(KeyspaceMap),
+    /// The storage engine of the asked node.
+    Storage,
 }
 
 /// What a node answers another.
@@ -61,6 +63,8 @@ pub enum PeerReply {
     Keyspaces(KeyspaceMap),
     /// The request failed at the asked node.
     Failed(Failure),
+    /// The storage engine of the asked node.
+    Storage(StorageStatus),
 }
 
 /// What a node tells another, without an answer.

@@ -50,7 +50,7 @@ pub struct NodeStatus {
     pub epoch: Epoch,
     /// Its incarnation.
     pub incarnation: Incarnation,
-    /// Bytes of its storage engine on disk and in memtables.
+    /// Bytes of its storage engine in tables, value files and memtables.
     pub data_bytes: u64,
     /// SSTables of its storage engine.
     pub tables: u32,

@@ -8,16 +8,18 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    Acknowledged, ApplyOutcome, CellMeta, ClusterView, Envelope, Explanation, Failure,
-    FaultCommand, GetRequest, Gossip, Invalid, KeyspaceRequest, Kind, LinkFault, Message,
-    NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply, PeerRequest, PeerStatus, PutBody,
-    PutRequest, ReplicaReport, ReplicaState, Reply, Request, VersionSummary, from_frame, to_frame,
+    Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, Envelope, Explanation,
+    Failure, FaultCommand, FilesStatus, GetRequest, Gossip, Invalid, KeyspaceRequest, Kind,
+    LEVELS_MAX, LinkFault, Message, NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply,
+    PeerRequest, PeerStatus, PutBody, PutRequest, REASON_BYTES_MAX, ReplicaReport, ReplicaState,
+    Reply, Request, StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus, VersionSummary,
+    WorkStatus, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
 use crate::ids::{DcIndex, Epoch, Incarnation, KeyspaceId, Name, NodeIndex, OperationId};
 use crate::keyspace::{Conflict, KeyspaceMap};
-use crate::limits::{Limit, META_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use crate::limits::{Limit, META_BYTES_MAX, NAME_BYTES_MAX, NODES_MAX, PAYLOAD_BYTES_MAX};
 use crate::quorum::Level;
 use crate::time::WallTime;
 use crate::topology::{Addresses, Topology, TopologyFile};
@@ -60,6 +62,7 @@ fn requests() -> Vec<Request> {
         Request::Put(blind),
         Request::Cluster,
         Request::Status,
+        Request::Storage,
         Request::Explain { keyspace: keyspace.clone(), key: bytes("k") },
         Request::CreateKeyspace(KeyspaceRequest {
             name: name("users"),
@@ -140,6 +143,50 @@ fn status() -> NodeStatus {
     }
 }
 
+/// As large as a node may make it, with a different number everywhere.
+fn storage() -> StorageStatus {
+    let mut last = 0;
+    let mut next = || {
+        last += 1;
+        last
+    };
+    let kinds =
+        [SyncKind::Log, SyncKind::Table, SyncKind::Values, SyncKind::Manifest, SyncKind::Other];
+    let mut spans = || SyncSpans { count: next(), p50_us: next(), p99_us: next(), max_us: next() };
+    let syncs = kinds.map(|kind| SyncStatus { kind, since_start: spans(), last_minute: spans() });
+    StorageStatus {
+        levels: (0..LEVELS_MAX).map(|_| FilesStatus { files: next(), bytes: next() }).collect(),
+        value_files: FilesStatus { files: next(), bytes: next() },
+        value_live_bytes: next(),
+        memtable_bytes: next(),
+        memtables_sealed: next(),
+        wal_bytes: next(),
+        entries: next(),
+        written_bytes: next(),
+        groups: next(),
+        fsyncs: next(),
+        flushes: WorkStatus { units: next(), bytes: next() },
+        compactions: WorkStatus { units: next(), bytes: next() },
+        relocations: WorkStatus { units: next(), bytes: next() },
+        stalls: next(),
+        merge_failures: next(),
+        damaged_values: next(),
+        removals_pending: next(),
+        torn_bytes: next(),
+        write_amplification_per_mille: next(),
+        space_amplification_per_mille: next(),
+        cache_bytes: next(),
+        cache_blocks: CacheUsageStatus { hits: next(), misses: next() },
+        cache_values: CacheUsageStatus { hits: next(), misses: next() },
+        syncs: syncs.to_vec(),
+    }
+}
+
+fn storage_reports() -> Vec<StorageReport> {
+    let report = |told| StorageReport { node: name("n1"), dc: name("eu"), told };
+    vec![report(Ok(storage())), report(Err("gone".to_owned()))]
+}
+
 fn acknowledged() -> Acknowledged {
     Acknowledged { context: bytes("context"), siblings: 2, acked: 3 }
 }
@@ -193,6 +240,7 @@ fn replies() -> Vec<Reply> {
         },
         Reply::Cluster(ClusterView { topology, keyspaces, answered_by: name("n1") }),
         Reply::Status(reports()),
+        Reply::Storage(storage_reports()),
         Reply::Explain(Explanation {
             token: 1,
             partition: 2,
@@ -214,6 +262,7 @@ fn peer_requests() -> Vec<PeerRequest> {
         PeerRequest::Repair { keyspace, key },
         PeerRequest::Forward { request: put_request(), local: DcIndex(2) },
         PeerRequest::Status,
+        PeerRequest::Storage,
         PeerRequest::Keyspaces(KeyspaceMap::new(&topology())),
     ]
 }
@@ -226,6 +275,7 @@ fn peer_replies() -> Vec<PeerReply> {
         PeerReply::Repaired,
         PeerReply::Forwarded(acknowledged()),
         PeerReply::Status(status()),
+        PeerReply::Storage(storage()),
         PeerReply::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     all.extend(failures().into_iter().map(PeerReply::Failed));
@@ -281,10 +331,10 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], variants: u32
 
 #[test]
 fn every_message_survives_and_every_cut_of_it_is_refused() {
-    check(&requests(), 7);
-    check(&replies(), 8);
-    check(&peer_requests(), 5);
-    check(&peer_replies(), 8);
+    check(&requests(), 8);
+    check(&replies(), 9);
+    check(&peer_requests(), 6);
+    check(&peer_replies(), 9);
     check(&peer_notices(), 3);
 }
 
@@ -306,6 +356,52 @@ fn golden_bytes_of_hot_messages() {
         "4f4e45", // level, by name
     ];
     assert_eq!(hex(codec::encode(&Request::Get(get)).unwrap()), expected.concat());
+}
+
+/// Old nodes and new ones go on understanding each other: whatever is added stands at the end.
+#[test]
+fn variants_keep_their_numbers() {
+    let first = |bytes: Bytes| u32::from_le_bytes(*bytes.first_chunk().unwrap());
+    let failure = || Failure::Internal { detail: String::new() };
+    let numbers = [
+        (codec::encode(&Request::Fault(FaultCommand::Show)), 6),
+        (codec::encode(&Request::Storage), 7),
+        (codec::encode(&Reply::Failed(failure())), 7),
+        (codec::encode(&Reply::Storage(Vec::new())), 8),
+        (codec::encode(&PeerRequest::Status), 3),
+        (codec::encode(&PeerRequest::Storage), 5),
+        (codec::encode(&PeerReply::Failed(failure())), 7),
+        (codec::encode(&PeerReply::Storage(storage())), 8),
+    ];
+    for (bytes, number) in numbers {
+        assert_eq!(first(bytes.unwrap()), number);
+    }
+}
+
+#[test]
+fn golden_bytes_of_a_storage_report() {
+    let hex = |bytes: Bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let spans = SyncSpans { count: 1, p50_us: 2, p99_us: 3, max_us: 4 };
+    let sync = SyncStatus { kind: SyncKind::Other, since_start: spans, last_minute: spans };
+    let number = |number: u64| hex(Bytes::copy_from_slice(&number.to_le_bytes()));
+    let spans = [1, 2, 3, 4].map(number).concat();
+    let expected = ["04000000", &spans, &spans].concat();
+    assert_eq!(hex(codec::encode(&sync).unwrap()), expected);
+    // Levels, syncs and 28 numbers beside them, each of 8 bytes.
+    let status = codec::encode(&storage()).unwrap();
+    assert_eq!(status.len(), (8 + LEVELS_MAX * 16) + (8 + 5 * 68) + 28 * 8);
+}
+
+/// The largest topology, the longest names, everybody up or everybody silent with the longest reason.
+#[test]
+fn storage_reports_of_the_largest_cluster_fit_a_frame() {
+    let longest = || name(&"n".repeat(NAME_BYTES_MAX));
+    for told in [Ok(storage()), Err("r".repeat(REASON_BYTES_MAX))] {
+        let report = StorageReport { node: longest(), dc: longest(), told };
+        let reply = Reply::Storage(vec![report; NODES_MAX]);
+        let bytes = codec::encode(&reply).unwrap().len();
+        assert!(bytes <= META_BYTES_MAX, "{bytes}");
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl World {
         let places = Places { root: Arc::new(disk.clone()), storage: Arc::new(disk.clone()) };
         let options = options(&self.plan.knobs);
         let pacing = Pacing::new(&options, COMPACTION_BYTES_PER_SECOND);
-        let data = Data::open(places, options, || open_meta(&disk), claim)?;
+        let data = Data::open(env, places, options, || open_meta(&disk), claim)?;
         let transport = self.carrier.listen(&self.net, (owner, env), identity);
         let life = data.begin_life(env)?;
         self.recorder.check_counters(member.own.0, &life);
@@ -206,6 +206,7 @@ impl World {
             facts,
             durability: durability(&self.plan.knobs),
             pacing,
+            syncs: data.syncs,
         }))
     }
 

@@ -1,0 +1,142 @@
+//! What operators ask of storage: the engines of all nodes, each in its own words.
+//!
+//! Invariants
+//! - A reply fits one frame for every topology: levels and reasons are cut to the bounds of the wire.
+
+use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::wire::{
+    CacheUsageStatus, FilesStatus, LEVELS_MAX, PeerReply, PeerRequest, REASON_BYTES_MAX, Reply,
+    StorageReport, StorageStatus, SyncStatus, WorkStatus,
+};
+use atoll_storage::{CacheUsage, Statistics};
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::Service;
+use crate::cluster::View;
+
+impl Service {
+    /// Asks every node for its engine's own words.
+    pub(super) async fn storage(&self, deadline: MonoTime) -> Reply {
+        let view = self.parts.cluster.view();
+        let nodes = view.topology.node_indices();
+        let reports = nodes.map(|node| self.storage_report(&view, node, deadline));
+        Reply::Storage(join_all(reports).await.into_iter().flatten().collect())
+    }
+
+    async fn storage_report(
+        &self,
+        view: &View,
+        index: NodeIndex,
+        deadline: MonoTime,
+    ) -> Option<StorageReport> {
+        let node = view.topology.node(index)?;
+        let told = if index == self.parts.cluster.own() {
+            Ok(self.own_storage().await)
+        } else {
+            let request = PeerRequest::Storage;
+            match self.parts.peers.call(index, &request, Bytes::new(), deadline).await {
+                Ok((PeerReply::Storage(status), _)) => Ok(status),
+                Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
+                Ok(_) => Err("it answered something else".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        Some(StorageReport {
+            node: node.name.clone(),
+            dc: view.dc_name(node.dc)?.clone(),
+            told: told.map_err(cut),
+        })
+    }
+
+    /// This node's engine's own words. Gathered where blocking is allowed: a look at every file.
+    pub(super) async fn own_storage(&self) -> StorageStatus {
+        let replica = self.parts.replica.clone();
+        let statistics = self.parts.env.blocking(move || replica.statistics()).await;
+        status_of(&statistics, self.parts.syncs.report(self.parts.env.mono()))
+    }
+}
+
+/// `reason` within the bound of the wire.
+fn cut(mut reason: String) -> String {
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+    reason.truncate(end);
+    reason
+}
+
+fn status_of(statistics: &Statistics, syncs: Vec<SyncStatus>) -> StorageStatus {
+    let levels = statistics.levels.iter().take(LEVELS_MAX);
+    StorageStatus {
+        levels: levels
+            .map(|level| FilesStatus { files: level.tables, bytes: level.bytes })
+            .collect(),
+        value_files: FilesStatus {
+            files: statistics.value_files,
+            bytes: statistics.value_file_bytes,
+        },
+        value_live_bytes: statistics.value_live_bytes,
+        memtable_bytes: statistics.memtable_bytes,
+        memtables_sealed: statistics.memtables_sealed,
+        wal_bytes: statistics.wal_bytes,
+        entries: statistics.entries,
+        written_bytes: statistics.written_bytes,
+        groups: statistics.groups,
+        fsyncs: statistics.fsyncs,
+        flushes: WorkStatus { units: statistics.flushes, bytes: statistics.flushed_bytes },
+        compactions: WorkStatus {
+            units: statistics.compactions,
+            bytes: statistics.compacted_bytes,
+        },
+        relocations: WorkStatus {
+            units: statistics.relocations,
+            bytes: statistics.relocated_bytes,
+        },
+        stalls: statistics.stalls,
+        merge_failures: statistics.merge_failures,
+        damaged_values: statistics.damaged_values,
+        removals_pending: statistics.removals_pending,
+        torn_bytes: statistics.torn_bytes,
+        write_amplification_per_mille: per_mille(statistics.write_amplification()),
+        space_amplification_per_mille: per_mille(statistics.space_amplification()),
+        cache_bytes: statistics.cache.bytes,
+        cache_blocks: usage(statistics.cache.blocks),
+        cache_values: usage(statistics.cache.values),
+        syncs,
+    }
+}
+
+fn usage(usage: CacheUsage) -> CacheUsageStatus {
+    CacheUsageStatus { hits: usage.hits, misses: usage.misses }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an amplification is at least 0, and a float beyond the range becomes the end of it"
+)]
+fn per_mille(ratio: f64) -> u64 {
+    (ratio * 1_000.0).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, per_mille};
+
+    #[test]
+    fn reasons_are_cut_between_letters() {
+        assert_eq!(cut("gone".to_owned()), "gone");
+        let long = cut("ü".repeat(200));
+        assert_eq!(long, "ü".repeat(128));
+        assert_eq!(cut(format!("x{}", "ü".repeat(200))).len(), 255);
+    }
+
+    #[test]
+    fn amplifications_become_thousandths() {
+        let rows =
+            [(0.0, 0), (1.0, 1_000), (2.345_6, 2_346), (f64::NAN, 0), (f64::INFINITY, u64::MAX)];
+        for (ratio, expected) in rows {
+            assert_eq!(per_mille(ratio), expected, "{ratio}");
+        }
+    }
+}
