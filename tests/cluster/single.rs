@@ -198,6 +198,25 @@ async fn only_node(cluster: &Cluster) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn storage_is_shown_as_tables_and_as_a_document() {
+    let cluster = Cluster::single().await;
+    let cli = cluster.cli();
+    cli.ok(&["put", "k", "v"]).await;
+    let table = cli.ok(&["status", "--storage"]).await;
+    for said in ["what it holds", "eu-0", "WRITE AMP", "LAST MINUTE"] {
+        assert!(table.text().contains(said), "{said} is missing in {table}");
+    }
+    let document = cli.ok(&["status", "--storage", "-o", "json"]).await.json();
+    let node = &document["nodes"][0];
+    assert_eq!((&node["node"], &node["state"]), (&"eu-0".into(), &"up".into()), "{document}");
+    assert!(node["entries"].as_u64().unwrap() >= 1, "{document}");
+    let kinds = node["syncs"].as_array().unwrap();
+    let log = kinds.iter().find(|syncs| syncs["kind"] == "log").expect("a put is synced");
+    assert!(log["since_start"]["count"].as_u64().unwrap() >= 1, "{document}");
+    assert!(log["since_start"]["max_us"].as_u64().unwrap() >= 1, "{document}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_is_printed_with_its_defaults() {
     let folder = Folder::create(&[("eu", 1)]);
     let config = folder.vary_config("eu-0", |raw| raw.storage.cache_bytes = Some(1_048_576));

@@ -4,6 +4,8 @@
 //! 2. Compute, per datacenter and over all keyspaces, which partitions have a LOCAL_QUORUM (`health.rs`).
 //! 3. Print, grouped by datacenter. With `--check` a cluster that is not whole is exit code 8.
 //!
+//! With `--storage` it shows the storage engines instead (`storage.rs`).
+//!
 //! Round-trip times are those to one node that is named above the table: each node tells its own.
 //!
 //! Invariants
@@ -11,14 +13,16 @@
 
 mod health;
 mod report;
+mod storage;
 
 use atoll_client::{ClusterView, NodeReport, Role};
 use atoll_protocol::wire::{NodeState, NodeStatus};
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::common::{ConnectArgs, ReportArg};
 use super::context::connect;
 use super::exit::Error;
+use super::flags::flag;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, round_trip, size, span};
 use health::{DcHealth, Health};
 
@@ -31,10 +35,22 @@ pub(super) struct StatusArgs {
     /// Exit with code 8 if a node is down or a partition lacks a LOCAL_QUORUM
     #[arg(long)]
     check: bool,
+    /// Show the storage engines of the nodes instead: what they hold, do in the background and wait for
+    #[arg(long = "storage", action = ArgAction::SetTrue, conflicts_with = "check", value_parser = flag(Subject::Nodes, Subject::Storage))]
+    subject: Subject,
     #[command(flatten)]
     output: ReportArg,
     #[command(flatten)]
     connect: ConnectArgs,
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    /// The nodes and what can be done with them.
+    Nodes,
+    /// Their storage engines.
+    Storage,
 }
 
 /// All that is shown.
@@ -47,6 +63,14 @@ struct Status {
 /// `atoll status`.
 pub(super) async fn status(args: StatusArgs, console: &mut Console) -> Result<(), Error> {
     let client = connect(&args.connect, Role::Client).await?;
+    if args.subject == Subject::Storage {
+        let reports = client.storage().await.map_err(Error::read)?;
+        client.close().await;
+        return match args.output.output {
+            ReportFormat::Table => console.data(storage::lines(&reports).join("\n")),
+            ReportFormat::Json => console.json(&storage::document(&reports)),
+        };
+    }
     let view = client.cluster().await.map_err(Error::read)?;
     let reports = client.status().await.map_err(Error::read)?;
     client.close().await;

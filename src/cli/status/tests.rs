@@ -1,9 +1,12 @@
 use std::time::Duration;
 
+use atoll_client::{StorageReport, StorageStatus};
 use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
-use atoll_protocol::wire::PeerStatus;
+use atoll_protocol::wire::{
+    CacheUsageStatus, FilesStatus, PeerStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus,
+};
 
 use super::*;
 
@@ -138,4 +141,86 @@ fn the_document_has_units_in_its_names() {
     let down =
         document["nodes"].as_array().unwrap().iter().find(|it| it["node"] == "us-2").unwrap();
     assert_eq!((&down["state"], &down["silent_for_ms"]), (&"down".into(), &252_000.into()));
+}
+
+fn storage_reports() -> Vec<StorageReport> {
+    let files = |files, bytes| FilesStatus { files, bytes };
+    let work = |units, bytes| WorkStatus { units, bytes };
+    let spans = SyncSpans { count: 40, p50_us: 350, p99_us: 2_100, max_us: 80_000 };
+    let idle = SyncSpans::default();
+    let log = SyncStatus { kind: SyncKind::Log, since_start: spans, last_minute: idle };
+    let status = StorageStatus {
+        levels: vec![files(3, 1_024), files(12, 1_024), files(0, 0), files(0, 0)],
+        value_files: files(2, 4_096),
+        value_live_bytes: 3_072,
+        memtable_bytes: 2_048,
+        memtables_sealed: 1,
+        entries: 70,
+        written_bytes: 10_240,
+        flushes: work(3, 1_024),
+        write_amplification_per_mille: 2_346,
+        space_amplification_per_mille: 1_204,
+        damaged_values: 2,
+        removals_pending: 1,
+        cache_bytes: 512,
+        cache_blocks: CacheUsageStatus { hits: 2, misses: 1 },
+        syncs: vec![SyncStatus { kind: SyncKind::Table, ..log }, log],
+        ..StorageStatus::default()
+    };
+    let report = |node, told| StorageReport { node: name(node), dc: name("eu"), told };
+    vec![report("eu-1", Ok(status)), report("eu-2", Err("timed out".to_owned()))]
+}
+
+#[test]
+fn storage_is_three_tables_with_a_line_per_node() {
+    let lines = storage::lines(&storage_reports());
+    let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words(0), "what it holds");
+    assert_eq!(
+        words(1),
+        "NODE DC LEVELS TABLES VALUES GARBAGE MEMTABLES SEALED LOG CACHE SPACE AMP NOTE"
+    );
+    let holds = "eu-1 eu 3/12 2.0 KiB 4.0 KiB 1.0 KiB 2.0 KiB 1 0 B 512 B 1.20 2 damaged value(s), 1 file(s) to remove";
+    assert_eq!(words(2), holds);
+    assert_eq!(words(3), "eu-2 eu - - - - - - - - - timed out");
+    assert_eq!(
+        words(6),
+        "NODE ENTRIES WRITTEN GROUPS FLUSHES COMPACTIONS RELOCATIONS WRITE AMP STALLS"
+    );
+    assert_eq!(words(7), "eu-1 70 10.0 KiB 0 3, 1.0 KiB 0, 0 B 0, 0 B 2.35 0");
+    assert_eq!(words(10), "NODE BLOCK HITS VALUE HITS SYNCS P50 P99 MAX LAST MINUTE P50 P99 MAX");
+    assert_eq!(words(11), "eu-1 66.6% - 40 350µs 2.1ms 80.0ms 0 - - -");
+    assert_eq!(lines.len(), 12, "{lines:#?}");
+}
+
+#[test]
+fn storage_as_a_document_has_every_fact() {
+    let reports = storage_reports();
+    let document = serde_json::to_value(storage::document(&reports)).unwrap();
+    let [up, silent] = &document["nodes"].as_array().unwrap()[..] else { panic!("{document}") };
+    assert_eq!((&up["node"], &up["state"]), (&"eu-1".into(), &"up".into()));
+    assert_eq!(
+        (&up["levels"][1]["files"], &up["value_files"]["bytes"]),
+        (&12.into(), &4_096.into())
+    );
+    assert_eq!((&up["flushes"]["units"], &up["flushes"]["bytes"]), (&3.into(), &1_024.into()));
+    assert_eq!((&up["cache"]["block_hits"], &up["cache"]["bytes"]), (&2.into(), &512.into()));
+    let log = &up["syncs"][1];
+    assert_eq!((&log["kind"], &log["since_start"]["p99_us"]), (&"log".into(), &2_100.into()));
+    assert_eq!(log["last_minute"]["count"], 0);
+    // What the wire has, the document has: as many numbers, under whatever names.
+    fn numbers(value: &serde_json::Value) -> usize {
+        match value {
+            serde_json::Value::Array(all) => all.iter().map(numbers).sum(),
+            serde_json::Value::Object(all) => all.values().map(numbers).sum(),
+            serde_json::Value::Number(_) => 1,
+            _ => 0,
+        }
+    }
+    let on_wire = serde_json::to_value(reports[0].told.as_ref().unwrap()).unwrap();
+    assert_eq!(numbers(up), numbers(&on_wire));
+    let expected = serde_json::json!({
+        "node": "eu-2", "dc": "eu", "state": "silent", "reason": "timed out"
+    });
+    assert_eq!(*silent, expected);
 }
