@@ -79,6 +79,11 @@ pub(crate) fn temporary(name: &str) -> String {
     format!("{name}{TEMPORARY}")
 }
 
+/// The name that a file was to get by [`publish`].
+pub(crate) fn untemporary(name: &str) -> &str {
+    name.strip_suffix(TEMPORARY).unwrap_or(name)
+}
+
 /// Whether `name` was left behind by an unfinished [`publish`].
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.ends_with(TEMPORARY)

@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod inspect;
+
 mod engine;
 
 mod compaction;
@@ -63,6 +65,8 @@ mod codec;
 
 mod checksum;
 
+mod finding;
+
 mod error;
 
 mod merge;
@@ -73,9 +77,11 @@ pub use batch::Batch;
 pub use cache::{CacheStatistics, CacheUsage};
 pub use disk::{Disk, DiskFile, Lock, LockError, OpenHow, RealDisk, SyncError};
 pub use engine::{
-    Budget, DigestPage, Engine, LevelShape, Pending, Progress, ScanLimit, ScanPage, Snapshot,
-    Statistics, Status, Work,
+    Budget, DigestPage, Engine, LevelShape, Pending, Progress, ScanLimit, ScanPage, ScrubPosition,
+    ScrubStep, Snapshot, Statistics, Status, Work,
 };
 pub use error::{Error, Limit};
+pub use finding::{Damage, Field, Item, Note};
+pub use inspect::{Checked, FileFormat, InspectError, StoreReport, dump_file, verify_store};
 pub use merge::{MergeError, MergeOperator};
 pub use options::{Compression, Durability, Options};

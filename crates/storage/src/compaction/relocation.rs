@@ -93,9 +93,12 @@ mod tests {
         choose_files(&(1..).zip(shapes).collect(), demand).into_iter().collect()
     }
 
+    /// A name, files, and the ids of those that are chosen.
+    type Case = (&'static str, &'static [(u64, u64)], &'static [u64]);
+
     #[test]
     fn table_of_choices() {
-        let cases: [(&str, &[(u64, u64)], &[u64]); 7] = [
+        let cases: [Case; 7] = [
             ("no file", &[], &[]),
             ("no garbage", &[(100, 100), (100, 99)], &[]),
             ("just below the start", &[(100, 88), (100, 88)], &[]),

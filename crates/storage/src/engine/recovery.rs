@@ -127,7 +127,7 @@ fn read_store(disk: &dyn Disk, names: &[String]) -> Result<State, Error> {
 }
 
 /// A store whose first open was interrupted has no data; anything else without `CURRENT` has lost it.
-fn refuse_headless_store(disk: &dyn Disk, names: &[String]) -> Result<(), Error> {
+pub(crate) fn refuse_headless_store(disk: &dyn Disk, names: &[String]) -> Result<(), Error> {
     for name in names {
         let data = match FileKind::parse(name) {
             Some((FileKind::Table | FileKind::Values, _)) => true,
@@ -167,7 +167,7 @@ struct Relog<'a> {
 
 impl Relog<'_> {
     fn run(&self, names: &[String]) -> Result<(Memtable, Segment, u64), Error> {
-        let live = self.live_segments(names)?;
+        let live = live_segments(self.disk, self.state, names)?;
         let flushed = self.state.sequence_flushed;
         let memtable = Memtable::new(self.file_id, flushed);
         let mut draft = Segment::draft(self.disk, self.file_id, Origin::Relog, flushed)?;
@@ -192,47 +192,51 @@ impl Relog<'_> {
         assert!(memtable.sequence_last() == draft.sequence_last());
         Ok((memtable, draft.publish(self.disk)?, replayed.torn_bytes))
     }
+}
 
-    /// Ids of the segments to replay: from the low-water mark, or from the last relog above it, which replaces those.
-    fn live_segments(&self, names: &[String]) -> Result<Vec<u64>, Error> {
-        let low_water = self.state.segment_low_water;
-        let parsed = names.iter().filter_map(|name| FileKind::parse(name));
-        let segments = parsed.filter(|(kind, id)| *kind == FileKind::Segment && *id >= low_water);
-        let mut live: BTreeSet<u64> = segments.map(|(_, id)| id).collect();
-        let is_new_store = low_water == 0;
-        if is_new_store {
-            // Nothing was ever acknowledged; an empty segment of an interrupted first open may exist.
-            return Ok(Vec::new());
-        }
-        while let Some(segment_id) = self.last_relog(&live)? {
-            let header = read_header(self.disk, segment_id)?;
-            if header.sequence_before <= self.state.sequence_flushed {
-                return Ok(live.split_off(&segment_id).into_iter().collect());
-            }
-            // It was logged on top of a flush whose edit could be read but was not durable yet, and that edit is lost.
-            // Nothing was served from it, and what it was to replace is still there.
-            live.remove(&segment_id);
-            if live.last() > Some(&segment_id) {
-                let name = FileKind::Segment.name(segment_id);
-                return Err(Error::corrupt(&name, 0, "the log goes on behind an abandoned relog"));
-            }
-        }
-        if live.first() != Some(&low_water) {
-            let name = FileKind::Segment.name(low_water);
-            return Err(Error::corrupt(&name, 0, "the first live log segment is missing"));
-        }
-        Ok(live.into_iter().collect())
+/// Ids of the segments to replay: from the low-water mark, or from the last relog above it, which replaces those.
+pub(crate) fn live_segments(
+    disk: &dyn Disk,
+    state: &State,
+    names: &[String],
+) -> Result<Vec<u64>, Error> {
+    let low_water = state.segment_low_water;
+    let parsed = names.iter().filter_map(|name| FileKind::parse(name));
+    let segments = parsed.filter(|(kind, id)| *kind == FileKind::Segment && *id >= low_water);
+    let mut live: BTreeSet<u64> = segments.map(|(_, id)| id).collect();
+    let is_new_store = low_water == 0;
+    if is_new_store {
+        // Nothing was ever acknowledged; an empty segment of an interrupted first open may exist.
+        return Ok(Vec::new());
     }
+    while let Some(segment_id) = last_relog(disk, low_water, &live)? {
+        let header = read_header(disk, segment_id)?;
+        if header.sequence_before <= state.sequence_flushed {
+            return Ok(live.split_off(&segment_id).into_iter().collect());
+        }
+        // It was logged on top of a flush whose edit could be read but was not durable yet, and that edit is lost.
+        // Nothing was served from it, and what it was to replace is still there.
+        live.remove(&segment_id);
+        if live.last() > Some(&segment_id) {
+            let name = FileKind::Segment.name(segment_id);
+            return Err(Error::corrupt(&name, 0, "the log goes on behind an abandoned relog"));
+        }
+    }
+    if live.first() != Some(&low_water) {
+        let name = FileKind::Segment.name(low_water);
+        return Err(Error::corrupt(&name, 0, "the first live log segment is missing"));
+    }
+    Ok(live.into_iter().collect())
+}
 
-    /// The youngest relog above the low-water mark: the manifest does not know it.
-    fn last_relog(&self, live: &BTreeSet<u64>) -> Result<Option<u64>, Error> {
-        for segment_id in live.iter().rev().filter(|id| **id > self.state.segment_low_water) {
-            if read_header(self.disk, *segment_id)?.origin == Origin::Relog {
-                return Ok(Some(*segment_id));
-            }
+/// The youngest relog above the low-water mark: the manifest does not know it.
+fn last_relog(disk: &dyn Disk, low_water: u64, live: &BTreeSet<u64>) -> Result<Option<u64>, Error> {
+    for segment_id in live.iter().rev().filter(|id| **id > low_water) {
+        if read_header(disk, *segment_id)?.origin == Origin::Relog {
+            return Ok(Some(*segment_id));
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 fn remove_orphans(disk: &dyn Disk, names: &[String], version: &Version) {

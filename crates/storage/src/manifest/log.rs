@@ -32,7 +32,7 @@ const MAGIC: [u8; 8] = *b"ATOLLMAN";
 const VERSION: u8 = 2;
 
 /// 8 magic + 1 version + 3 zero + 8 file id + 4 CRC.
-const HEADER_BYTES: usize = 24;
+pub(super) const HEADER_BYTES: usize = 24;
 
 /// 4 length + 8 ordinal + 4 CRC.
 const RECORD_HEADER_BYTES: usize = 16;
@@ -217,7 +217,7 @@ fn is_of_version_1(bytes: &[u8]) -> bool {
     bytes.strip_prefix(&MAGIC).is_some_and(|rest| rest.first() == Some(&1))
 }
 
-fn header_checks(bytes: &[u8], file_id: u64) -> bool {
+pub(super) fn header_checks(bytes: &[u8], file_id: u64) -> bool {
     // Nothing in it varies but the id.
     bytes.starts_with(&encode_header(file_id))
 }
@@ -234,7 +234,7 @@ fn encode_record(file_id: u64, offset: u64, ordinal: u64, payload: &[u8]) -> Vec
 }
 
 /// The payload of the record at `offset`, with this ordinal (any if `None`), and the offset behind it.
-fn decode_record(
+pub(super) fn decode_record(
     bytes: &Bytes,
     file_id: u64,
     offset: usize,

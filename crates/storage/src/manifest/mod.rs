@@ -17,6 +17,8 @@
 //!
 //! Source: failures.md 5.1, S6 and S7; LevelDB's MANIFEST and CURRENT.
 
+mod dissect;
+
 mod log;
 
 mod edit;
@@ -27,5 +29,6 @@ mod current;
 mod tests;
 
 pub(crate) use current::{is_present, read_current};
+pub(crate) use dissect::{Part, dissect_current, dissect_manifest, parts};
 pub(crate) use edit::{Edit, TableRecord};
 pub(crate) use log::{Manifest, State, read_state};

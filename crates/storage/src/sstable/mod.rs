@@ -22,6 +22,8 @@
 
 mod writer;
 
+mod dissect;
+
 mod table;
 
 mod index;
@@ -46,7 +48,7 @@ mod bisect;
 mod tests;
 
 pub(crate) use bloom::KeyHash;
-pub(crate) use frame::TableBlock;
+pub(crate) use dissect::dissect_table;
 pub(crate) use table::{Table, TableContext, TableCursor};
 pub(crate) use writer::{TableShape, TableWriter};
 

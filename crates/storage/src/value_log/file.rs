@@ -93,6 +93,11 @@ impl ValueFile {
         Ok(value)
     }
 
+    /// The file.
+    pub(super) fn file(&self) -> &StoreFile {
+        &self.file
+    }
+
     /// The file's id.
     pub(crate) fn file_id(&self) -> u64 {
         self.file_id

@@ -22,8 +22,14 @@ mod registry;
 
 mod writer;
 
+mod dissect;
+
+mod verify;
+
 mod file;
 
+pub(crate) use dissect::dissect_records;
 pub(crate) use file::{ValueFile, ValueKind};
 pub(crate) use registry::ValueFiles;
+pub(crate) use verify::{RecordWalk, Stretch, are_well_formed};
 pub(crate) use writer::ValueWriter;

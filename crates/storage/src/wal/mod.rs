@@ -28,7 +28,7 @@ mod format;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use format::{Origin, RecordHeader, SegmentHeader};
+pub(crate) use format::{Origin, RECORD_MAGIC, RecordHeader, SegmentHeader};
 pub(crate) use log::{Durable, Log, SyncStep};
 pub(crate) use replay::{Record, read_header, replay};
 pub(crate) use segment::Segment;

@@ -15,6 +15,8 @@ mod damage;
 
 mod drops;
 
+mod inspect;
+
 mod group_commit;
 
 mod model;

@@ -35,6 +35,7 @@ pub(crate) enum Call {
     Sync,
     SyncDir,
     Write,
+    Read,
     Space,
 }
 
@@ -120,6 +121,14 @@ impl MemDisk {
         let content = self.content(name).unwrap();
         let mut content = content.lock().unwrap();
         content.bytes[position] ^= 1;
+        content.durable = content.bytes.clone();
+    }
+
+    /// Shortens a file in place, under open handles too.
+    pub(crate) fn cut(&self, name: &str, len: usize) {
+        let content = self.content(name).unwrap();
+        let mut content = content.lock().unwrap();
+        content.bytes.truncate(len);
         content.durable = content.bytes.clone();
     }
 
@@ -254,6 +263,7 @@ struct MemFile {
 
 impl DiskFile for MemFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.shared.check(Call::Read, &self.name)?;
         let content = self.content.lock().unwrap();
         let rest = content.bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
         let count = rest.len().min(buffer.len()).min(TRANSFER_BYTES);

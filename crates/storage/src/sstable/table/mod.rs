@@ -40,7 +40,7 @@ use super::index::{Handle, IndexBlock};
 use super::prefixes::PrefixFilter;
 use super::references::{self, ReferenceRecord};
 
-use walk::{IndexWalk, Partitions};
+use walk::IndexWalk;
 
 /// What tables are opened with.
 #[derive(Clone, Copy)]
@@ -162,15 +162,12 @@ impl Table {
         TableCursor::new(Arc::clone(self), start, end, fill)
     }
 
-    /// All blocks in front of the footer, in the order of the file; partitions are read from disk on the way.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = Result<TableBlock, Error>> {
+    /// The blocks between the data blocks and the footer, in the order of the file; reads nothing.
+    fn blocks_behind_data(&self) -> impl Iterator<Item = TableBlock> {
         let footer = self.footer;
         let parts = [footer.filter(), footer.prefixes(), footer.references(), footer.top()];
         let partitions = (0..self.top.len()).filter_map(|at| self.top.handle(at));
-        Partitions::new(self)
-            .map(|block| block.map(|(block, _)| block))
-            .chain(partitions.map(|handle| Ok(block_of(BlockKind::Partition, &handle))))
-            .chain(parts.into_iter().map(Ok))
+        partitions.map(|handle| block_of(BlockKind::Partition, &handle)).chain(parts)
     }
 
     /// Reads every byte of the file again, past the cache, and checks it; calls `each` after every block. Returns the
@@ -259,6 +256,6 @@ fn agrees(footer: &Footer, meta: &TableMeta) -> bool {
         && footer.sequence_max == meta.sequence_max
 }
 
-fn block_of(kind: BlockKind, handle: &Handle<'_>) -> TableBlock {
+pub(super) fn block_of(kind: BlockKind, handle: &Handle<'_>) -> TableBlock {
     TableBlock { kind, ordinal: handle.ordinal, offset: handle.offset, bytes: handle.bytes }
 }

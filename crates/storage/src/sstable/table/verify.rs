@@ -33,8 +33,7 @@ pub(super) fn verify(table: &Table, each: &mut dyn FnMut(TableBlock)) -> Result<
     }
     tally.verify_sums()?;
     let mut end = table.footer.index_offset;
-    for block in table.blocks().skip(usize::try_from(table.footer.blocks).unwrap_or(usize::MAX)) {
-        let block = block?;
+    for block in table.blocks_behind_data() {
         table.read_frame(block)?;
         assert!(block.offset == end, "parts tile the file");
         end += u64::from(block.bytes);
@@ -116,6 +115,11 @@ impl<'a> Tally<'a> {
             let at = self.table.file_ids.iter().position(|id| *id == pointer.file_id);
             let live = at.and_then(|at| self.live_bytes.get_mut(at)).ok_or("unknown value file")?;
             *live = live.saturating_add(pointer.copy_bytes(key));
+            let file = at.and_then(|at| self.table.references.get(at)).map(|found| &found.file);
+            let end = pointer.offset.checked_add(u64::from(pointer.bytes));
+            if file.is_none_or(|file| end.is_none_or(|end| end > file.bytes())) {
+                return Err("a pointer leads out of its value file");
+            }
         }
         self.key.clear();
         self.key.extend_from_slice(key);
