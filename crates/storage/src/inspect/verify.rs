@@ -19,7 +19,7 @@ use crate::cache::Cache;
 use crate::disk::{Disk, Lock, LockError, OpenHow};
 use crate::engine::refuse_headless_store;
 use crate::error::Error;
-use crate::files::{CURRENT, FileKind, LOCK, ROOT, StoreFile, is_temporary};
+use crate::files::{CURRENT, FileKind, LOCK, RESERVE, ROOT, StoreFile, is_temporary};
 use crate::finding::{Damage, Note};
 use crate::manifest::{Part, State, is_present, parts, read_current, read_state};
 use crate::sstable::{Table, TableContext};
@@ -82,7 +82,7 @@ pub fn verify_store(
         disk,
         report: StoreReport::default(),
         on_damage,
-        live: BTreeSet::from([LOCK.to_owned(), CURRENT.to_owned()]),
+        live: BTreeSet::from([LOCK, CURRENT, RESERVE].map(str::to_owned)),
         value_files: BTreeMap::new(),
         unread: Vec::new(),
         names,

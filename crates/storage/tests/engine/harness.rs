@@ -39,6 +39,7 @@ pub(crate) fn tiny() -> Options {
         level_bytes_base: 8_000,
         value_separation_bytes: 12,
         cache_bytes: 4_000,
+        reserve_bytes: 0,
         ..Options::default()
     }
 }
