@@ -8,11 +8,11 @@
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{cert, config, data, dev, explain, fault, keyspace, load, node, ring, status};
+use super::{cert, config, data, dev, explain, fault, keyspace, load, node, ring, status, storage};
 
 /// Exit codes, for the end of the help.
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 internal, 2 usage, 3 not found, 4 unavailable, 5 deadline (of a write: \
-    outcome unknown), 6 conflict (siblings where one value was asked), 7 certificates or TLS, 8 degraded.";
+    outcome unknown), 6 conflict (siblings where one value was asked), 7 certificates or TLS, 8 degraded or damaged.";
 
 /// Atoll: a geo-replicated key-value store.
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ pub(super) enum Command {
     Node(node::NodeArgs),
     /// Check a node's configuration
     Config(config::ConfigArgs),
+    /// Check and show a store on disk, without a node
+    Storage(storage::StorageArgs),
     /// Make and show certificates
     Cert(cert::CertArgs),
     /// See what Atoll does, in two minutes: three datacenters, an ocean, a disaster

@@ -10,7 +10,7 @@
 //! | 5 | the deadline passed; of a write the outcome is unknown |
 //! | 6 | conflict: siblings where one value was asked |
 //! | 7 | certificates, TLS, or the role does not allow it |
-//! | 8 | degraded: `status --check` found something |
+//! | 8 | degraded: `status --check` or `storage verify` found something |
 //!
 //! 1. Commands return [`Error`]; what lower layers said stays inside, word for word.
 //! 2. [`exit_code`] maps it to a number, exhaustively and in one place.
@@ -62,6 +62,8 @@ pub(super) enum Error {
     Siblings { what: String, fix: String },
     /// Something is not as it should be in the cluster; each problem on its line.
     Degraded { problems: Vec<String> },
+    /// `storage verify` found damage; what, was printed.
+    Damaged { store: PathBuf, count: usize },
     /// One row of a load failed.
     Row { place: String, cause: Box<Error> },
     /// A load stopped in the middle.
@@ -142,7 +144,7 @@ pub(super) fn exit_code(error: &Error) -> u8 {
         Error::Client { error, .. } => code_of_kind(error.kind()),
         Error::NotFound { .. } => 3,
         Error::Siblings { .. } => 6,
-        Error::Degraded { .. } => 8,
+        Error::Degraded { .. } | Error::Damaged { .. } => 8,
         Error::Row { cause, .. } | Error::LoadStopped { cause, .. } => exit_code(cause),
         Error::Node(error) => code_of_start(error),
         Error::Cert(error) => code_of_cert(error),

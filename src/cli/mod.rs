@@ -35,6 +35,7 @@ mod node;
 mod output;
 mod ring;
 mod status;
+mod storage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -104,6 +105,7 @@ fn carry_out(command: Command, console: &mut Console) -> Result<(), Error> {
             Command::Keyspace(args) => keyspace::keyspace(args, console).await,
             Command::Node(args) => node::node(args).await,
             Command::Config(args) => config::config(args, &RealEnv::create(), console),
+            Command::Storage(args) => storage::storage(args, console),
             Command::Cert(args) => cert::cert(args, &RealEnv::create(), console),
             Command::Dev(args) => dev::dev(args, console).await,
             Command::Demo => demo::demo(console).await,

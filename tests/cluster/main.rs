@@ -8,6 +8,7 @@
 //! | `single` | a node alone: values, contexts, siblings, expiry, loads, restarts |
 //! | `keyspaces` | made anywhere, known everywhere, never twice |
 //! | `faults` | only on nodes that allow them, only for admins |
+//! | `storage` | a store is verified and shown from outside, and left as it is |
 //! | `dev` | a local cluster of processes that comes back, and goes |
 //! | `wan` | local levels do not know that there is an ocean |
 //! | `kills` | an acknowledged write survives kill -9 (P1) |
@@ -28,6 +29,8 @@ mod single;
 mod keyspaces;
 
 mod faults;
+
+mod storage;
 
 mod dev;
 

@@ -39,6 +39,8 @@ fn what_can_be_typed() {
         "keyspace show users",
         "node --config f --allow-faults --wan --watch-stdin --log-format json --log info,atoll_quic=debug",
         "config check f",
+        "storage verify d -o json",
+        "storage dump f --limit 10 -o json",
         "cert ca --cluster demo",
         "cert node eu-1 --cluster demo --dc eu --rack a --out d --days 10",
         "cert client app --cluster demo --ca-dir d",
@@ -81,6 +83,7 @@ fn what_cannot_be_typed_says_why() {
         ("keyspace create k --conflict last", "write `siblings` or `lww`"),
         ("node --config f --log =x=", "error, warn, info"),
         ("cert ca --cluster demo --days 0", "1.."),
+        ("storage dump f --limit 0", "1.."),
         ("fault loss 0% eu", "not a percentage"),
         ("get", "required"),
     ];

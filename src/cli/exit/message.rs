@@ -42,6 +42,11 @@ fn parts(error: &Error) -> (String, Vec<String>) {
         Error::NotFound { what } => plain(what),
         Error::Siblings { what, fix } => (what.clone(), vec![fix.clone()]),
         Error::Degraded { problems } => ("the cluster is degraded".to_owned(), problems.clone()),
+        Error::Damaged { store, count } => {
+            let what = format!("{} is damaged: {count} problem(s)", store.display());
+            let more = "nothing was changed; the other replicas of this data are on other nodes";
+            (what, vec![more.to_owned()])
+        }
         Error::Row { place, cause } => {
             let (what, more) = parts(cause);
             (format!("{place}: {what}"), more)

@@ -60,6 +60,7 @@ fn every_error_of_a_command_has_its_code() {
         (Error::NotFound { what: "x".into() }, 3),
         (Error::Siblings { what: "x".into(), fix: "y".into() }, 6),
         (Error::Degraded { problems: Vec::new() }, 8),
+        (Error::Damaged { store: "d".into(), count: 1 }, 8),
         (Error::LoadStopped { hint: "again".into(), cause }, 5),
         (Error::Node(StartError::TopologyChanged { path: "t".into(), epoch: 1 }), 2),
         (Error::Node(StartError::NotMember { path: "t".into(), detail: "x".into() }), 2),
