@@ -27,6 +27,9 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 mod inspect;
 
 mod engine;

@@ -13,7 +13,8 @@ use crate::source::Source;
 const TEXT_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// Folders that hold output, not sources.
-const SKIPPED_FOLDERS: [&str; 4] = [".git", "target", ".atoll", "node_modules"];
+const SKIPPED_FOLDERS: [&str; 6] =
+    [".git", "target", ".atoll", "node_modules", "corpus", "artifacts"];
 
 /// The text files of the work tree.
 #[derive(Debug, Default)]

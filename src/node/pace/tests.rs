@@ -21,7 +21,12 @@ fn at(millis: u64) -> MonoTime {
 #[test]
 fn pacing_takes_the_bounds_of_the_engine() {
     let options = Options::default();
-    assert_eq!(Pacing::new(&options, MIB), pacing(MIB));
+    let bounds = Pacing {
+        bytes_per_second_max: MIB,
+        tables_l0_max: options.tables_l0_max as u64,
+        memtables_sealed_max: options.memtables_sealed_max as u64,
+    };
+    assert_eq!(Pacing::new(&options, MIB), bounds);
 }
 
 #[test]

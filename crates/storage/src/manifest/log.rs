@@ -201,7 +201,7 @@ pub(crate) fn read_state(disk: &dyn Disk, file_id: u64) -> Result<State, Error> 
     Ok(state)
 }
 
-fn encode_header(file_id: u64) -> Vec<u8> {
+pub(super) fn encode_header(file_id: u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_BYTES);
     out.extend_from_slice(&MAGIC);
     out.push(VERSION);
@@ -222,7 +222,7 @@ pub(super) fn header_checks(bytes: &[u8], file_id: u64) -> bool {
     bytes.starts_with(&encode_header(file_id))
 }
 
-fn encode_record(file_id: u64, offset: u64, ordinal: u64, payload: &[u8]) -> Vec<u8> {
+pub(super) fn encode_record(file_id: u64, offset: u64, ordinal: u64, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(RECORD_HEADER_BYTES + payload.len());
     out.extend_from_slice(&length_u32(payload.len()).to_le_bytes());
     out.extend_from_slice(&ordinal.to_le_bytes());

@@ -17,6 +17,9 @@
 //!
 //! Source: failures.md 5.1, S6 and S7; LevelDB's MANIFEST and CURRENT.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 mod dissect;
 
 mod log;

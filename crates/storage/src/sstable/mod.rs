@@ -20,6 +20,9 @@
 //! Source: LevelDB's table format and RocksDB's partitioned index; Putze et al., "Cache-, Hash- and Space-Efficient
 //! Bloom Filters", 2007.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+
 mod writer;
 
 mod dissect;

@@ -1,0 +1,9 @@
+//! The filter over whole keys.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    atoll_storage::fuzzing::filter(data);
+});
