@@ -68,6 +68,9 @@ mod codec;
 
 mod checksum;
 
+#[cfg(feature = "fuzzing")]
+mod fuzz_input;
+
 mod finding;
 
 mod error;

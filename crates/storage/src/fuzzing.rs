@@ -9,10 +9,6 @@
 //!
 //! Invariant: an assertion that fails here is a defect of a decoder, or of the harness; never of the input.
 
-mod disk;
-
-mod source;
-
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -20,6 +16,7 @@ use bytes::Bytes;
 use crate::batch::{Batch, operations};
 use crate::files::{CURRENT, FileKind};
 use crate::finding::Item;
+use crate::fuzz_input::{FlatDisk, Source};
 use crate::inspect::dump_file;
 use crate::value_log::{RecordWalk, Stretch, ValueFile, ValueKind};
 use crate::wal::{
@@ -27,13 +24,10 @@ use crate::wal::{
     segment_header_bytes,
 };
 
-pub use crate::manifest::fuzzing::{current, manifest, manifest_edit};
+pub use crate::manifest::fuzzing::manifest_edit;
 pub use crate::sstable::fuzzing::{
-    block, block_round_trip, filter, footer, frame, index, prefixes, references, table,
+    block, block_round_trip, filter, footer, frame, index, prefixes, references,
 };
-
-pub(crate) use disk::FlatDisk;
-pub(crate) use source::Source;
 
 /// Operations of a batch: decoded, and what was written read back.
 pub fn batch(bytes: &[u8]) {
@@ -54,7 +48,7 @@ pub fn batch(bytes: &[u8]) {
         }
         written.push((key, if kind == 2 { &[] } else { value }));
     }
-    let read: Vec<_> = operations(batch.into_encoded()).flatten().collect();
+    let read: Vec<_> = operations(Bytes::from(batch.into_part().encoded)).flatten().collect();
     let read: Vec<_> = read.iter().map(|read| (&read.key[..], &read.value[..])).collect();
     assert_eq!(read, written);
 }
@@ -110,6 +104,21 @@ pub fn value_file(bytes: &[u8]) {
     show(&disk, &FileKind::Values.name(7));
 }
 
+/// A manifest file.
+pub fn manifest(bytes: &[u8]) {
+    crate::manifest::fuzzing::manifest(bytes, &show);
+}
+
+/// `CURRENT`.
+pub fn current(bytes: &[u8]) {
+    crate::manifest::fuzzing::current(bytes, &show);
+}
+
+/// A whole table.
+pub fn table(bytes: &[u8]) {
+    crate::sstable::fuzzing::table(bytes, &show);
+}
+
 /// Every file of a store, under every name, and under none.
 pub fn dump(bytes: &[u8]) {
     for name in [CURRENT, "000007.wal", "000007.vlog", "000007.sst", "000007.manifest", "renamed"] {
@@ -120,7 +129,7 @@ pub fn dump(bytes: &[u8]) {
 }
 
 /// Shows a file; it ends, and nothing is shown that has no place in it.
-pub(crate) fn show(disk: &FlatDisk, name: &str) {
+fn show(disk: &FlatDisk, name: &str) {
     let mut sink = |item: Item| {
         assert!(item.offset <= disk.len(name));
         ControlFlow::Continue(())
