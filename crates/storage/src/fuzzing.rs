@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::batch::{Batch, operations};
 use crate::files::{CURRENT, FileKind};
 use crate::finding::Item;
-use crate::fuzz_input::{FlatDisk, Source};
+use crate::harness::{FlatDisk, Source};
 use crate::inspect::dump_file;
 use crate::value_log::{RecordWalk, Stretch, ValueFile, ValueKind};
 use crate::wal::{
@@ -104,19 +104,19 @@ pub fn value_file(bytes: &[u8]) {
     show(&disk, &FileKind::Values.name(7));
 }
 
-/// A manifest file.
+/// A manifest, as it is and as records that check.
 pub fn manifest(bytes: &[u8]) {
-    crate::manifest::fuzzing::manifest(bytes, &show);
+    crate::manifest::fuzzing::manifest(bytes, show);
 }
 
-/// `CURRENT`.
+/// `CURRENT`, as it is and with the checksum it should have.
 pub fn current(bytes: &[u8]) {
-    crate::manifest::fuzzing::current(bytes, &show);
+    crate::manifest::fuzzing::current(bytes, show);
 }
 
-/// A whole table.
+/// A whole table, changed anywhere, with every checksum right.
 pub fn table(bytes: &[u8]) {
-    crate::sstable::fuzzing::table(bytes, &show);
+    crate::sstable::fuzzing::table(bytes, show);
 }
 
 /// Every file of a store, under every name, and under none.

@@ -60,6 +60,9 @@ mod entry;
 
 mod dropped;
 
+#[cfg(feature = "fuzzing")]
+mod harness;
+
 mod options;
 
 mod files;
@@ -67,9 +70,6 @@ mod files;
 mod codec;
 
 mod checksum;
-
-#[cfg(feature = "fuzzing")]
-mod fuzz_input;
 
 mod finding;
 

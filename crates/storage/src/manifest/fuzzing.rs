@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::checksum::Place;
 use crate::files::{CURRENT, FileKind};
-use crate::fuzz_input::{FlatDisk, Show, Source};
+use crate::harness::{FlatDisk, Show, Source};
 
 use super::current;
 use super::edit::Edit;
@@ -23,7 +23,7 @@ pub fn manifest_edit(bytes: &[u8]) {
 }
 
 /// A manifest: the bytes as they are, and as the edits of records that check.
-pub(crate) fn manifest(bytes: &[u8], show: Show<'_>) {
+pub(crate) fn manifest(bytes: &[u8], show: Show) {
     let name = FileKind::Manifest.name(7);
     let mut file = encode_header(7);
     let mut source = Source::new(bytes);
@@ -45,7 +45,7 @@ pub(crate) fn manifest(bytes: &[u8], show: Show<'_>) {
 }
 
 /// `CURRENT`: the bytes as they are, and with the checksum they should have.
-pub(crate) fn current(bytes: &[u8], show: Show<'_>) {
+pub(crate) fn current(bytes: &[u8], show: Show) {
     let mut patched = bytes.to_vec();
     patched.truncate(current::CURRENT_BYTES - 4);
     let sum = Place { file_id: 0, offset: 0, sequence: 0 }.checksum(&[&patched]);

@@ -38,7 +38,8 @@ pub(crate) fn dissect_table(
         Err(error) => return sink(Item::failed(offset, error)),
     };
     sink(footer_item(offset, &footer))?;
-    let mut dissection = Dissection { file, file_id, file_ids: Vec::new(), sink };
+    let parts_end = footer.end();
+    let mut dissection = Dissection { file, file_id, parts_end, file_ids: Vec::new(), sink };
     dissection.filters(&footer)?;
     dissection.references(&footer)?;
     dissection.index(footer.top())
@@ -60,6 +61,8 @@ fn footer_item(offset: u64, footer: &Footer) -> Item {
 struct Dissection<'a, 's> {
     file: &'a StoreFile,
     file_id: u64,
+    /// Where the footer begins.
+    parts_end: u64,
     /// Ids of the value files that pointers name by position.
     file_ids: Vec<u64>,
     sink: &'a mut Sink<'s>,
@@ -150,6 +153,12 @@ impl Dissection<'_, '_> {
         malformed: &'static str,
         decode: impl FnOnce(&bytes::Bytes) -> Option<T>,
     ) -> ControlFlow<(), Option<T>> {
+        // An index that checks may still say anything; a length is not trusted with memory.
+        if block.offset.saturating_add(u64::from(block.bytes)) > self.parts_end {
+            let what = "the index leads out of the table";
+            (self.sink)(Item::damaged(block.offset, u64::from(block.bytes), what))?;
+            return ControlFlow::Continue(None);
+        }
         let payload = match frame::read(self.file, self.file_id, block) {
             Ok(payload) => payload,
             Err(error) => {

@@ -9,7 +9,7 @@ use crate::checksum::Place;
 use crate::entry::{Entry, Payload, Pointer, Value};
 use crate::files::FileKind;
 use crate::fold::Stack;
-use crate::fuzz_input::{FlatDisk, Show, Source};
+use crate::harness::{FlatDisk, Show, Source};
 use crate::options::Compression;
 use crate::value_log::{ValueFiles, ValueKind};
 
@@ -218,7 +218,7 @@ pub fn references(bytes: &[u8]) {
 /// A whole table: written, then changed anywhere, with every checksum right; opened, read and verified.
 ///
 /// Half of the inputs change nothing, and must be read back as they were written.
-pub(crate) fn table(bytes: &[u8], show: Show<'_>) {
+pub(crate) fn table(bytes: &[u8], show: Show) {
     let mut source = Source::new(bytes);
     let (shape, changes) = (source.byte(), source.byte() % 8);
     let changes: Vec<_> = (0..changes / 2).map(|_| (source.number(), source.byte())).collect();

@@ -10,6 +10,7 @@ use super::footer::{FOOTER_BYTES, Footer};
 use super::frame::{BlockKind, TableBlock};
 use super::{KeyHash, Table, TableContext, TableCursor, TableMeta, TableShape, TableWriter};
 use crate::cache::{Cache, CacheUse};
+use crate::checksum::Place;
 use crate::disk::{Disk, OpenHow, RealDisk};
 use crate::entry::{Entry, Payload, Pointer, Value};
 use crate::error::Error;
@@ -188,6 +189,34 @@ fn a_pointer_out_of_its_value_file_is_found() {
     bench.disk.open(&name, OpenHow::Replace).unwrap().set_len(1_000).unwrap();
     let error = bench.open(&meta).unwrap().verify(&mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("leads out of its value file"), "{error}");
+}
+
+#[test]
+fn an_index_that_leads_out_of_the_table_asks_for_no_memory() {
+    let bench = Bench::new(Compression::None, 0);
+    let meta = bench.write(&sample(2));
+    let top = *blocks(&bench.open(&meta).unwrap()).last().unwrap();
+    let at = usize::try_from(top.offset).unwrap();
+    let mut bytes = bench.bytes(&meta);
+    // Behind count, first ordinal, start and the key's beginning: where the only partition ends.
+    bytes[at + 24 + 3] = 0xff;
+    let payload = bytes[at..at + usize::try_from(top.bytes).unwrap() - 6].to_vec();
+    let place = Place { file_id: 3, offset: top.offset, sequence: top.ordinal };
+    let mut sealed = Vec::new();
+    super::frame::seal(&mut sealed, &payload, Compression::None, BlockKind::Top, place);
+    bytes[at..at + sealed.len()].copy_from_slice(&sealed);
+    bench.overwrite(&bytes);
+    let name = FileKind::Table.name(3);
+    let file = crate::files::StoreFile::open(&bench.disk, &name, OpenHow::Read).unwrap();
+    let mut damaged = Vec::new();
+    let mut sink = |item: crate::finding::Item| {
+        damaged.extend((item.part == "damaged").then_some(item));
+        std::ops::ControlFlow::Continue(())
+    };
+    assert!(super::dissect_table(&file, 3, meta.bytes, &mut sink).is_continue());
+    assert_eq!(damaged.len(), 1, "{damaged:?}");
+    assert!(format!("{damaged:?}").contains("leads out of the table"), "{damaged:?}");
+    assert!(matches!(bench.open(&meta), Err(Error::Corrupt { .. })));
 }
 
 #[test]
