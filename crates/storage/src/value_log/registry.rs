@@ -21,7 +21,8 @@ pub(crate) struct ValueFiles {
 }
 
 impl ValueFiles {
-    /// The file, opened if nobody has it open.
+    /// The file, opened if nobody has it open. Ids are unique across kinds: a file of another kind is corruption of the table
+    /// that says so.
     pub(crate) fn open(
         &self,
         disk: &dyn Disk,
@@ -30,7 +31,10 @@ impl ValueFiles {
     ) -> Result<Arc<ValueFile>, Error> {
         let mut open = self.open.lock();
         if let Some(file) = open.get(&file_id).and_then(Weak::upgrade) {
-            assert!(file.kind() == kind, "ids are unique across kinds");
+            if file.kind() != kind {
+                let what = "tables disagree about the kind of the value file";
+                return Err(Error::corrupt(&kind.file_kind().name(file_id), 0, what));
+            }
             return Ok(file);
         }
         let file = ValueFile::open(disk, kind, file_id)?;
@@ -41,5 +45,26 @@ impl ValueFiles {
         }
         open.insert(file_id, Arc::downgrade(&file));
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ValueFiles, ValueKind};
+    use crate::disk::{Disk, OpenHow, RealDisk};
+    use crate::error::Error;
+
+    #[test]
+    fn a_file_of_two_kinds_is_corrupt() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path());
+        for kind in [ValueKind::Segment, ValueKind::Values] {
+            disk.open(&kind.file_kind().name(7), OpenHow::Create).unwrap();
+        }
+        let files = ValueFiles::default();
+        let segment = files.open(&disk, ValueKind::Segment, 7).unwrap();
+        let other = files.open(&disk, ValueKind::Values, 7);
+        assert!(matches!(other, Err(Error::Corrupt { file, .. }) if file == "000007.vlog"));
+        assert_eq!(segment.kind(), ValueKind::Segment);
     }
 }
