@@ -187,7 +187,8 @@ async fn administrate(
 /// Everything heals, comes back, and is read.
 fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str, usize>]) {
     world.heal();
-    let end = world.exec.now().after(PATIENCE);
+    let healed = world.exec.now();
+    let end = healed.after(PATIENCE);
     if !world.run_until(end, World::is_connected) {
         let missing = world.describe_down();
         world.recorder.find("I13 liveness", format!("not every node came back: {missing}"));
@@ -200,7 +201,9 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
                 .find("I13 liveness", format!("round {round}: not every key could be read at ALL"));
         }
     }
-    let settled = world.exec.now().after(SETTLE);
+    // A stalling disk ends the jobs that it has begun only after they have stalled.
+    let stalled = healed.after(world.longest_stall()).after(SETTLE);
+    let settled = world.exec.now().after(SETTLE).max(stalled);
     world.run_until(settled, |_| false);
     if !world.all_up() {
         world

@@ -16,6 +16,17 @@ impl World {
         }
     }
 
+    /// The longest that a job on a disk of this plan is stalled.
+    pub fn longest_stall(&self) -> Duration {
+        let mut longest_ms = 0;
+        for fault in &self.plan.faults {
+            if let FaultKind::DiskStall { stall_ms, .. } = fault.kind {
+                longest_ms = longest_ms.max(stall_ms);
+            }
+        }
+        Duration::from_millis(longest_ms)
+    }
+
     /// Ends every fault for good, replaces every damaged disk, and starts every node that is down.
     pub fn heal(&mut self) {
         self.is_healing = true;
