@@ -50,4 +50,7 @@ pub const KNOWN: &[&str] = &[
     "siblings read",
     "start on a damaged disk",
     "start refused for now",
+    "value found in the cache",
+    "values in files of their own",
+    "values relocated",
 ];

@@ -127,6 +127,8 @@ impl Check {
             table_bytes: knobs.table_bytes,
             level_bytes_base: knobs.level_bytes,
             tables_l0_trigger: size(knobs.l0_trigger),
+            value_separation_bytes: knobs.separation_bytes,
+            cache_bytes: knobs.cache_bytes,
             ..Options::default()
         };
         if let Err(error) = options.validate() {

@@ -88,6 +88,12 @@ pub struct Knobs {
     pub level_bytes: u64,
     /// `Options::tables_l0_trigger`.
     pub l0_trigger: u64,
+    /// `Options::value_separation_bytes`.
+    #[serde(default = "parts::separation_bytes")]
+    pub separation_bytes: u64,
+    /// `Options::cache_bytes`.
+    #[serde(default = "parts::cache_bytes")]
+    pub cache_bytes: u64,
     /// Capacity of each disk; what `Options::free_bytes_min` leaves of it is refused.
     pub disk_bytes: u64,
     /// Wall clock of each node against the world's at the start, in milliseconds.

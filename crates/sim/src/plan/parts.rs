@@ -52,11 +52,23 @@ impl Knobs {
             table_bytes: options.table_bytes,
             level_bytes: options.level_bytes_base,
             l0_trigger: options.tables_l0_trigger as u64,
+            separation_bytes: options.value_separation_bytes,
+            cache_bytes: options.cache_bytes,
             disk_bytes: ROOMY_DISK_BYTES,
             skew_ms: vec![0; usize::from(nodes)],
             drift_ppm: vec![0; usize::from(nodes)],
         }
     }
+}
+
+/// What a plan means that was saved before values were separated.
+pub(super) fn separation_bytes() -> u64 {
+    atoll_storage::Options::default().value_separation_bytes
+}
+
+/// What a plan means that was saved before there was a cache.
+pub(super) fn cache_bytes() -> u64 {
+    atoll_storage::Options::default().cache_bytes
 }
 
 impl FaultKind {

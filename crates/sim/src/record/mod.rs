@@ -19,7 +19,7 @@ use atoll_protocol::record::{Cell, CellBody, Record};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::token::Partition;
 use atoll_protocol::version::Dot;
-use atoll_storage::Engine;
+use atoll_storage::{Engine, Statistics};
 use atolldb::meta::BegunLife;
 use atolldb::replica::StoredKey;
 use bytes::Bytes;
@@ -153,8 +153,18 @@ impl Recorder {
             Some(engine) => state.engines.insert(node, engine),
             None => state.engines.remove(&node),
         };
+        if let Some((engine, _)) = &before {
+            state.reach_by(&engine.statistics());
+        }
         drop(state);
         drop(before);
+    }
+
+    /// Notes what the engines have come to that still run.
+    pub fn note_engines(&self) {
+        let state = &mut *self.state.lock();
+        let all: Vec<_> = state.engines.values().map(|(engine, _)| engine.statistics()).collect();
+        all.iter().for_each(|statistics| state.reach_by(statistics));
     }
 
     /// Checks that a life which goes on under an old incarnation goes on above every counter that was ever seen of it.
@@ -260,6 +270,18 @@ impl Recorder {
 }
 
 impl State {
+    /// Notes the situations that an engine has been in.
+    fn reach_by(&mut self, statistics: &Statistics) {
+        let reached = [
+            ("values in files of their own", statistics.value_files),
+            ("values relocated", statistics.relocations),
+            ("value found in the cache", statistics.cache.values.hits),
+        ];
+        for (situation, count) in reached.into_iter().filter(|(_, count)| *count > 0) {
+            *self.situations.entry(situation.to_owned()).or_default() += count;
+        }
+    }
+
     /// Notes every cell of a record, and dots that are bound twice.
     fn sight(&mut self, key: KeyId, record: &Record, now: MonoTime) {
         let partition = self.ids.get(&key).map_or(0, |(_, _, partition)| *partition);

@@ -57,6 +57,7 @@ pub(super) fn carry_out(world: &mut World) {
         liveness(world, &keys, &resting);
     }
     write_finals(world, &keys);
+    world.recorder.note_engines();
 }
 
 /// Starts everything; the keys, once some node knows the keyspaces.

@@ -3,6 +3,9 @@
 use super::{Trace, run};
 use crate::plan::{DcShape, Fault, FaultKind, Knobs, Mix, Plan, Shape, Tier, Workload};
 
+/// Enough that the shares below are not an accident.
+const SEEDS_OF_VALUES: u64 = 20;
+
 /// Three nodes, replication factor 3, no faults.
 fn quiet(seed: u64) -> Plan {
     Plan {
@@ -21,6 +24,8 @@ fn quiet(seed: u64) -> Plan {
             table_bytes: 4_096,
             level_bytes: 8_192,
             l0_trigger: 2,
+            separation_bytes: 100,
+            cache_bytes: 4_096,
             disk_bytes: 64 << 20,
             skew_ms: Vec::new(),
             drift_ppm: Vec::new(),
@@ -64,6 +69,22 @@ fn a_quiet_cluster_answers_everything() {
     let count = |what: &str| report.operations.get(what).copied().unwrap_or(0);
     assert!(count("put acked") > 50 && count("get answered") > 50, "{:?}", report.operations);
     assert_eq!(count("put unknown") + count("put without answer"), 0, "{:?}", report.operations);
+}
+
+/// Without it neither value files nor relocation would be simulated at all.
+#[test]
+fn drawn_plans_separate_values_and_relocate_them() {
+    let (mut separated, mut relocated) = (0, 0);
+    for seed in 0..SEEDS_OF_VALUES {
+        let plan = Plan { faults: Vec::new(), ..Plan::draw(seed, Tier::Messages) };
+        let report = run(&plan, Trace::Hash);
+        assert!(report.violations.is_empty(), "seed {seed}: {:?}", report.violations);
+        let reached = |situation| u64::from(report.situations.contains_key(situation));
+        separated += reached("values in files of their own");
+        relocated += reached("values relocated");
+    }
+    assert!(2 * separated > SEEDS_OF_VALUES, "separated in {separated} of {SEEDS_OF_VALUES}");
+    assert!(5 * relocated > SEEDS_OF_VALUES, "relocated in {relocated} of {SEEDS_OF_VALUES}");
 }
 
 #[test]

@@ -316,6 +316,8 @@ fn options(knobs: &Knobs) -> Options {
         level_bytes_base: knobs.level_bytes,
         tables_l0_trigger: size(knobs.l0_trigger),
         tables_l0_max: size(knobs.l0_trigger) * 3,
+        value_separation_bytes: knobs.separation_bytes,
+        cache_bytes: knobs.cache_bytes,
         free_bytes_min: knobs.disk_bytes / 16,
         durability: match knobs.periodic_ms {
             None => StorageDurability::Fsync,

@@ -92,7 +92,7 @@ impl Scenario {
         self
     }
 
-    /// Values and memtables of a few kilobytes: tables are written and compacted all the time.
+    /// Values and memtables of a few kilobytes: tables are written and compacted all the time, values separated and moved.
     pub(crate) fn busy_storage(mut self) -> Self {
         let knobs = &mut self.plan.knobs;
         knobs.memtable_bytes = 8 << 10;
@@ -100,6 +100,8 @@ impl Scenario {
         knobs.table_bytes = 8 << 10;
         knobs.level_bytes = 16 << 10;
         knobs.l0_trigger = 2;
+        knobs.separation_bytes = 100;
+        knobs.cache_bytes = 8 << 10;
         self.plan.workload.value_bytes = 2_000;
         self
     }

@@ -16,6 +16,7 @@ fn each_mistake_names_its_field() {
     assert_eq!(fields(|plan| plan.shape.partitions = 12), ["shape.partitions"]);
     assert_eq!(fields(|plan| plan.knobs.skew_ms.push(1)), ["knobs.skew_ms"]);
     assert_eq!(fields(|plan| plan.knobs.memtable_bytes = 0), ["knobs"]);
+    assert_eq!(fields(|plan| plan.knobs.separation_bytes = 0), ["knobs"]);
     assert_eq!(fields(|plan| plan.workload.levels = vec!["MOST".into()]), ["workload.levels[0]"]);
     assert_eq!(
         fields(|plan| {

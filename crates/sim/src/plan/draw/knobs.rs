@@ -15,6 +15,9 @@ const DRIFT_PPM_MAX: u64 = 1_000;
 /// A disk that a node can start on and that a few hundred operations may fill.
 const TINY_DISK_BYTES: (u64, u64) = (4 << 20, 16 << 20);
 
+/// A cache of a few blocks and values, from which something is pushed out all the time.
+const CACHE_BYTES: (u64, u64) = (1 << 10, 16 << 10);
+
 pub(super) fn draw(prng: &mut Prng, nodes: u16) -> Knobs {
     let plain = Knobs::plain(nodes);
     let memtable_bytes = match prng.weighted(&[2, 6, 3]) {
@@ -27,7 +30,7 @@ pub(super) fn draw(prng: &mut Prng, nodes: u16) -> Knobs {
         1 => memtable_bytes.saturating_mul(2).min(128 << 10),
         _ => prng.between(1 << 10, 16 << 10),
     };
-    Knobs {
+    let drawn = Knobs {
         periodic_ms: prng.per_mille(100).then(|| prng.between(10, PERIODIC_MS_MAX)),
         memtable_bytes,
         segment_bytes,
@@ -50,6 +53,30 @@ pub(super) fn draw(prng: &mut Prng, nodes: u16) -> Knobs {
         },
         skew_ms: skews(prng, nodes),
         drift_ppm: drifts(prng, nodes),
+        separation_bytes: separation_bytes(prng, plain.separation_bytes),
+        cache_bytes: match prng.weighted(&[3, 3, 4]) {
+            0 => 0,
+            1 => prng.between(CACHE_BYTES.0, CACHE_BYTES.1),
+            _ => plain.cache_bytes,
+        },
+    };
+    if drawn.separation_bytes < plain.separation_bytes { narrow(drawn, prng) } else { drawn }
+}
+
+/// Where tables hold hardly anything but pointers, levels that they fill, and several of them in each.
+fn narrow(drawn: Knobs, prng: &mut Prng) -> Knobs {
+    let table_bytes = prng.between(128, 1 << 10);
+    let level_bytes = prng.between(512, 4 << 10);
+    if prng.per_mille(600) { Knobs { table_bytes, level_bytes, ..drawn } } else { drawn }
+}
+
+/// Everything, everything but markers, records with a value of some length, or few: an empty record has some 60 bytes.
+fn separation_bytes(prng: &mut Prng, plain: u64) -> u64 {
+    match prng.weighted(&[3, 2, 3, 2]) {
+        0 => 1,
+        1 => 24,
+        2 => 100,
+        _ => plain,
     }
 }
 
