@@ -74,7 +74,9 @@ impl<'a> Explorer<'a> {
         self.summary.workloads += 1;
         self.summary.operations += workload.steps.len() as u64;
         match record(workload, self.wrap) {
-            Ok(Recording { model, points }) => {
+            Ok(Recording { model, points, value_files, relocations }) => {
+                self.summary.with_values += u64::from(value_files > 0);
+                self.summary.with_relocation += u64::from(relocations > 0);
                 let case = Case { number, workload, model: &model };
                 points.iter().for_each(|point| self.explore_point(case, point));
             }

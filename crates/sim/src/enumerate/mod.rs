@@ -2,8 +2,8 @@
 //!
 //! Run by `cargo xtask sim` and by this crate's tests; the node is not involved.
 //!
-//! 1. Workloads are numbered: at most four steps, shortest first, on a fresh or a seeded store, for both durabilities
-//!    and two sizes of memtable (`workload.rs`).
+//! 1. Workloads are numbered: at most four steps, shortest first, on a fresh or a seeded store, for both durabilities,
+//!    two sizes of memtable and two choices of the values that are separated (`workload.rs`).
 //! 2. A workload is run once on a simulated disk that keeps the disk's volume before each changing call of the *last*
 //!    step (`record.rs`); the steps before it are the last steps of shorter workloads.
 //! 3. At each of these crash points all legal images are built, or a biased sample if there are too many
@@ -65,6 +65,10 @@ pub struct Summary {
     pub next_workload: Option<u64>,
     /// Their steps.
     pub operations: u64,
+    /// Workloads whose last step met or made value files.
+    pub with_values: u64,
+    /// Workloads whose last step relocated values: crash points lie within the relocation.
+    pub with_relocation: u64,
     /// Moments at which crashes were tried.
     pub crash_points: u64,
     /// Images built of these moments.
@@ -132,10 +136,12 @@ impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{} workloads of {} operations, {} crash points, {} images ({} distinct), {} images of crashes during \
-             recovery ({} distinct), {} violations",
+            "{} workloads of {} operations ({} with value files, {} with relocation), {} crash points, {} images ({} \
+             distinct), {} images of crashes during recovery ({} distinct), {} violations",
             self.workloads,
             self.operations,
+            self.with_values,
+            self.with_relocation,
             self.crash_points,
             self.images,
             self.images_distinct,

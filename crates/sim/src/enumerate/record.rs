@@ -48,6 +48,10 @@ pub(super) struct Point {
 pub(super) struct Recording {
     pub(super) model: Model,
     pub(super) points: Vec<Point>,
+    /// Value files that the store had before the last step or after it.
+    pub(super) value_files: u64,
+    /// Units of relocation of the last step.
+    pub(super) relocations: u64,
 }
 
 /// Runs `workload` and returns the crash points of its last step.
@@ -61,14 +65,23 @@ pub(super) fn record(workload: &Workload, wrap: Wrap<'_>) -> Result<Recording, E
         run.recorder.begin();
     }
     run.open()?;
+    let (mut value_files, mut relocations) = (0, 0);
     for (index, step) in workload.steps.iter().enumerate() {
         if index + 1 == workload.steps.len() {
             run.recorder.begin();
+            (value_files, relocations) = run.values();
         }
         run.step(*step)?;
     }
     run.recorder.keep("the end");
-    Ok(Recording { points: run.recorder.take_points(), model: run.model })
+    let after = run.values();
+    Ok(Recording {
+        points: run.recorder.take_points(),
+        model: run.model,
+        value_files: value_files.max(after.0),
+        // An engine that was opened by the last step counts anew, and has relocated nothing.
+        relocations: after.1.saturating_sub(relocations),
+    })
 }
 
 /// Opens a store and returns the crash points of its recovery. What was promised stays as it is until the end.
@@ -124,6 +137,12 @@ impl<'a> Run<'a> {
     fn open_engine(&self) -> Result<Engine, Error> {
         let disk = Arc::new(self.recorder.clone());
         Engine::open(disk, self.workload.options(), Arc::new(Concat))
+    }
+
+    /// Value files, and relocations since the engine was opened.
+    fn values(&self) -> (u64, u64) {
+        let statistics = self.engine.as_ref().map(Engine::statistics);
+        statistics.map_or((0, 0), |statistics| (statistics.value_files, statistics.relocations))
     }
 
     fn step(&mut self, step: Step) -> Result<(), Error> {

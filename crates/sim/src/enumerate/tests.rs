@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use atoll_storage::{Disk, DiskFile, Lock, LockError, OpenHow, SyncError};
 
+use super::record::record;
 use super::workload::Workload;
 use super::{Options, Summary, enumerate, enumerate_on};
 use crate::disk::SimDisk;
+
+/// Workloads of at most two steps.
+const WORKLOADS_OF_TWO_STEPS: u64 = 16 * (1 + 9 + 81);
 
 const SOME: Options = Options { images: 1_500, seed: 1, first_workload: 0 };
 
@@ -22,27 +26,42 @@ fn the_engine_survives_every_image_of_the_first_workloads() {
 /// Where it once lost a manifest edit that a relog had been built on.
 #[test]
 fn the_engine_survives_a_kill_during_the_flush_of_a_close() {
-    let options = Options { images: 700, seed: 1, first_workload: 128 };
+    let options = Options { images: 700, seed: 1, first_workload: 264 };
     let story = Workload::numbered(options.first_workload).unwrap().to_string();
-    assert_eq!(story, "fresh store, fsync, memtable of one batch: open, put a, close and open");
+    let shape = "fresh store, fsync, memtable of one batch, long values separated";
+    assert_eq!(story, format!("{shape}: open, put a, close and open"));
     let summary = enumerate(&options);
     assert_eq!(summary.violations_found, 0, "{summary}");
 }
 
+/// Crash points within a relocation, and on the way to one, are what the shapes and sizes were chosen for.
+#[test]
+fn workloads_separate_values_and_relocate_them() {
+    let (mut with_values, mut with_relocation) = (0, 0);
+    for number in 0..WORKLOADS_OF_TWO_STEPS {
+        let workload = Workload::numbered(number).unwrap();
+        let recording = record(&workload, &|disk| Arc::new(disk)).unwrap();
+        with_values += u64::from(recording.value_files > 0);
+        with_relocation += u64::from(recording.relocations > 0);
+    }
+    assert!(3 * with_values > WORKLOADS_OF_TWO_STEPS, "{with_values} with value files");
+    assert!(with_relocation > 10, "{with_relocation} with relocation");
+}
+
 #[test]
 fn equal_options_give_equal_summaries() {
-    let options = Options { images: 200, seed: 2, first_workload: 600 };
+    let options = Options { images: 200, seed: 2, first_workload: 1_200 };
     assert_eq!(enumerate(&options), enumerate(&options));
 }
 
 #[test]
 fn workloads_are_numbered_from_short_to_long() {
     let steps = |number| Workload::numbered(number).map(|workload| workload.steps.len());
-    assert_eq!([0, 7, 8, 79, 80].map(steps), [0, 0, 1, 1, 2].map(Some));
-    let last = 8 * (1 + 9 + 81 + 729 + 6_561) - 1;
+    assert_eq!([0, 15, 16, 159, 160].map(steps), [0, 0, 1, 1, 2].map(Some));
+    let last = 16 * (1 + 9 + 81 + 729 + 6_561) - 1;
     assert_eq!([last, last + 1].map(steps), [Some(4), None]);
-    let text = Workload::numbered(8 + 5).unwrap().to_string();
-    assert_eq!(text, "seeded store, fsync, roomy memtable: open, put a");
+    let text = Workload::numbered(16 + 5).unwrap().to_string();
+    assert_eq!(text, "seeded store, fsync, roomy memtable, all values separated: open, put a");
 }
 
 #[test]

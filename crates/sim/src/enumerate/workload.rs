@@ -2,7 +2,7 @@
 //!
 //! 1. `number` = (index of the steps) × shapes + shape. Step lists are ordered by length, then as numbers to the base of
 //!    the alphabet, so that every proper prefix of a workload has a smaller number.
-//! 2. A shape is a store (fresh, seeded), a durability and a size of memtable.
+//! 2. A shape is a store (fresh, seeded), a durability, a size of memtable, and which values are separated.
 //! 3. [`Model`] says what the store holds after each batch.
 //!
 //! Invariant: values differ from batch to batch, so that a content tells which batches it holds.
@@ -28,14 +28,18 @@ const ALPHABET: [Step; 9] = [
     Step::Sync,
 ];
 
-/// Stores × durabilities × memtables.
-const SHAPES: u64 = 8;
+/// Stores × durabilities × memtables × separations.
+const SHAPES: u64 = 16;
 
 /// Bytes of a put value: a record is longer than half a sector, so that two of them share one and a third straddles.
 const PUT_BYTES: usize = 300;
 
 /// Bytes of a value of a pair: its record spans three sectors.
 const PAIR_BYTES: usize = 700;
+
+/// Bytes of an operand: beside the value of a pair it is enough garbage that the value is relocated once the operand was
+/// joined elsewhere.
+const OPERAND_BYTES: usize = 200;
 
 /// One operation on the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +82,15 @@ enum Memtable {
     Roomy,
 }
 
+/// Which values are separated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Separation {
+    /// Those of pairs, and joined ones once they are long enough: tables hold values and pointers.
+    Long,
+    /// All, operands too: tables are so small that they hold nothing but pointers.
+    All,
+}
+
 /// A store, options and at most four steps.
 #[derive(Clone, Debug)]
 pub(super) struct Workload {
@@ -85,6 +98,7 @@ pub(super) struct Workload {
     pub(super) steps: Vec<Step>,
     durability: Durability,
     memtable: Memtable,
+    separation: Separation,
 }
 
 impl Workload {
@@ -105,6 +119,7 @@ impl Workload {
             store: if shape & 1 == 0 { Store::Fresh } else { Store::Seeded },
             durability: if shape & 2 == 0 { Durability::Fsync } else { Durability::Periodic },
             memtable: if shape & 4 == 0 { Memtable::Tiny } else { Memtable::Roomy },
+            separation: if shape & 8 == 0 { Separation::All } else { Separation::Long },
         })
     }
 
@@ -133,15 +148,23 @@ impl Workload {
             Memtable::Tiny => 1,
             Memtable::Roomy => 1 << 20,
         };
+        // A unit takes about a table's worth of bytes: of values that it moves, too.
+        let (value_separation_bytes, table_bytes, level_bytes_base) = match self.separation {
+            Separation::Long => (512, 600, 2_000),
+            Separation::All => (100, 250, 600),
+        };
         Options {
             memtable_bytes_max,
             memtables_sealed_max: 1,
             wal_segment_bytes_max: 2 << 20,
+            value_separation_bytes,
+            // What is read is read from the disk.
+            cache_bytes: 0,
             block_bytes: 256,
             tables_l0_trigger: 1,
             tables_l0_max: 3,
-            table_bytes: 600,
-            level_bytes_base: 2_000,
+            table_bytes,
+            level_bytes_base,
             free_bytes_min: 0,
             durability: self.durability,
             ..Options::default()
@@ -163,7 +186,11 @@ impl std::fmt::Display for Workload {
             Memtable::Tiny => "memtable of one batch",
             Memtable::Roomy => "roomy memtable",
         };
-        write!(f, "{store}, {durability}, {memtable}: open")?;
+        let separation = match self.separation {
+            Separation::Long => "long values separated",
+            Separation::All => "all values separated",
+        };
+        write!(f, "{store}, {durability}, {memtable}, {separation}: open")?;
         self.steps.iter().try_for_each(|step| write!(f, ", {step}"))
     }
 }
@@ -291,14 +318,18 @@ fn put(batch: &mut Batch, content: &mut Content, key: &[u8], value: Vec<u8>) {
 }
 
 fn merge(batch: &mut Batch, content: &mut Content, key: &[u8], mark: u64) {
-    let operand = format!("+{mark}").into_bytes();
+    let operand = padded(format!("+{mark}:"), mark, OPERAND_BYTES);
     batch.merge(key, &operand);
     content.entry(key.to_vec()).or_default().extend(operand);
 }
 
 /// Bytes that begin with the mark and do not compress to nothing.
 fn value(mark: u64, length: usize) -> Vec<u8> {
-    let mut value = format!("{mark}:").into_bytes();
+    padded(format!("{mark}:"), mark, length)
+}
+
+fn padded(begin: String, mark: u64, length: usize) -> Vec<u8> {
+    let mut value = begin.into_bytes();
     let mut word = mark;
     while value.len() < length {
         word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ mark;
