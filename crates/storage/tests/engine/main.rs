@@ -29,6 +29,8 @@ mod tables;
 
 mod values;
 
+mod values_kept;
+
 mod harness;
 
 mod mem_disk;
