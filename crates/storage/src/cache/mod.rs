@@ -22,6 +22,7 @@ mod tests;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 use quick_cache::sync::{Cache as Shards, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
@@ -126,6 +127,7 @@ impl Cache {
     ///
     /// Cost: a hash, a read lock of one shard and a reference count; nothing is copied.
     pub(crate) fn get(&self, class: CacheClass, file_id: u64, offset: u64) -> Option<Bytes> {
+        let file_id = if seeded_bug(Mutant::CacheForgetsFile) { 0 } else { file_id };
         let found = self.shards.as_ref().and_then(|shards| shards.get(&Place { file_id, offset }));
         let counters = self.counters(class);
         let counter = if found.is_some() { &counters.hits } else { &counters.misses };
@@ -137,6 +139,7 @@ impl Cache {
     /// keeps the whole of what it was cut from.
     pub(crate) fn insert(&self, file_id: u64, offset: u64, bytes: Bytes) {
         debug_assert!(!bytes.is_empty(), "nothing is not worth an entry");
+        let file_id = if seeded_bug(Mutant::CacheForgetsFile) { 0 } else { file_id };
         if let Some(shards) = &self.shards {
             shards.insert(Place { file_id, offset }, bytes);
         }

@@ -163,8 +163,10 @@ pub(crate) fn relocate(
     assert!(level > 0, "tables of level 0 are in the order of their age, and cannot be split");
     let table = select(version, level, &[file_id]);
     // Nothing is dropped: whether something lies below was not looked at.
+    let is_bold = seeded_bug(Mutant::RelocationTakesBottom);
+    let floor = if is_bold { Floor::Bottom } else { Floor::Maybe };
     let runs = vec![chain(&table, &Piece::default())?];
-    let part = merge_runs(job, runs, Floor::Maybe, job.budget_bytes)?;
+    let part = merge_runs(job, runs, floor, job.budget_bytes)?;
     let (mut outcome, stopped_at) = gather_parts(vec![part], level);
     retire(&mut outcome, level, &table, stopped_at.as_ref());
     Ok(outcome)

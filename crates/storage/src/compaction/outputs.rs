@@ -232,6 +232,9 @@ impl<'a> Outputs<'a> {
             Payload::Stored(pointer) if self.placing.leaving.contains(&pointer.file_id) => {
                 match self.making.values.fetch(pointer) {
                     Ok(bytes) => self.write_value(key, entry, &bytes),
+                    Err(Error::Corrupt { .. }) if seeded_bug(Mutant::RelocationBlessesDamage) => {
+                        self.write_value(key, entry, &Bytes::from_static(b"anything"))
+                    }
                     Err(Error::Corrupt { .. }) => {
                         // The damage stays where readers report it; the file cannot be emptied before it is repaired.
                         self.counts.damaged_values += 1;

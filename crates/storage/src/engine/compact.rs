@@ -15,9 +15,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::compaction::pick::{Allowance, Choice, Shape, TableProgress, choose};
 use crate::compaction::{Demand, FileShape, Job, Making, Outcome, choose_files, relocate};
 use crate::error::Error;
+use crate::files::FileKind;
 use crate::sstable::TableContext;
 use crate::version::{LEVELS, LiveTable, Version};
 
@@ -79,6 +82,11 @@ impl Engine {
             obsolete: outcome.obsolete,
             drops: Vec::new(),
         };
+        if work == Work::Relocation && seeded_bug(Mutant::EmptiedFileUnlinkedEarly) {
+            let kinds = [FileKind::Segment, FileKind::Values];
+            let names = compacting.leaving.iter().flat_map(|id| kinds.map(|kind| kind.name(*id)));
+            names.for_each(|name| _ = self.unlink(&name));
+        }
         self.install(change, None)?;
         self.sweep();
         Ok(Some(work))

@@ -37,7 +37,9 @@ impl Engine {
             return Ok(None);
         };
         let segment_id = memtable.segment_id();
-        self.run_syncs(&self.durable.plan_sealed(segment_id))?;
+        if !seeded_bug(Mutant::FlushedSegmentNotSynced) {
+            self.run_syncs(&self.durable.plan_sealed(segment_id))?;
+        }
         let tables = self.health.settle(self.write_memtable(memtable))?;
         assert!(tables.iter().all(|t| t.meta().sequence_max <= memtable.sequence_last()));
         let newer = tree.sealed.iter().rev().nth(1).unwrap_or(&tree.active);
@@ -60,7 +62,7 @@ impl Engine {
         let adds = tables.iter().map(record).collect();
         let change = Change { adds, opened: tables, ..Change::default() };
         self.install(change, Some(flushed))?;
-        if !stays {
+        if !stays || seeded_bug(Mutant::PointedSegmentUnlinked) {
             self.removals.lock().push(Removal::unread(name));
         }
         self.counters.flushes.add(1);

@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::dropped::DroppedRange;
 use crate::error::Error;
 use crate::files::FileKind;
@@ -108,7 +110,8 @@ impl Engine {
                 let file = &reference.file;
                 // Neither in use by others nor a segment whose memtable goes on waiting for its flush.
                 let is_own = !version.values().contains_key(&file.file_id());
-                if is_own && file.kind() == ValueKind::Values {
+                let is_segment = file.kind() == ValueKind::Segment;
+                if is_own && (!is_segment || seeded_bug(Mutant::AbandonedFlushUnlinksSegment)) {
                     removals.push(Removal::unread(file.name()));
                 }
             }

@@ -13,6 +13,8 @@
 
 use std::sync::atomic::Ordering;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
+
 use crate::compaction::Demand;
 use crate::error::Error;
 use crate::options::Durability;
@@ -79,7 +81,7 @@ impl Engine {
         let Some(mut spare) = self.spare.try_lock() else {
             return Ok(());
         };
-        if is_near && spare.is_none() {
+        if is_near && (spare.is_none() || seeded_bug(Mutant::SpareForgotten)) {
             // Without room on the disk there is none; writers find out for themselves.
             match self.prepare_segment() {
                 Ok(segment) => *spare = Some(segment),

@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
 
 use crate::batch::operations;
@@ -38,7 +39,9 @@ use crate::options::Options;
 use crate::sstable::{Table, TableContext};
 use crate::value_log::ValueFiles;
 use crate::version::{Version, is_plausible};
-use crate::wal::{Log, Origin, Record, Segment, read_header, replay, segment_header_bytes};
+use crate::wal::{
+    Log, Origin, Record, Segment, read_header, record_header_bytes, replay, segment_header_bytes,
+};
 
 use super::Engine;
 use super::commit::Writing;
@@ -181,9 +184,12 @@ impl Relog<'_> {
             let whole =
                 decoded.filter(|decoded| decoded.len() as u64 == u64::from(record.operations));
             let written = whole.ok_or_else(malformed)?;
+            let forgets = seeded_bug(Mutant::RelogForgetsPlace);
+            let first = segment_header_bytes() + record_header_bytes();
+            let begin = if forgets { first } else { again.begin };
             let logged = written.into_iter().map(|operation| {
                 let digest = digest(&operation.value);
-                operation.into_logged(again.begin, digest)
+                operation.into_logged(begin, digest)
             });
             memtable.insert(record.sequence_first, logged, self.merge);
             Ok(())

@@ -87,7 +87,7 @@ impl ValueFile {
             return Err(self.file.corrupt(pointer.offset, "the file ends before the value"));
         }
         let value = self.file.read_exact(pointer.offset, count)?;
-        if digest(&value) != pointer.digest && !seeded_bug(Mutant::BlockChecksumSkipped) {
+        if digest(&value) != pointer.digest && !seeded_bug(Mutant::ValueDigestSkipped) {
             return Err(self.file.corrupt(pointer.offset, "value does not match its digest"));
         }
         Ok(value)

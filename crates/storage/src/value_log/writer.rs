@@ -10,6 +10,7 @@
 //! - A file that is not finished is an orphan, removed at the next open.
 //! - A pointer handed out is good once the file is finished.
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
 use crate::batch::{OperationKind, put_operation};
@@ -95,7 +96,9 @@ impl ValueWriter {
         if self.operations > 0 {
             self.write_record()?;
         }
-        self.file.sync()?;
+        if !seeded_bug(Mutant::ValueFileNotSynced) {
+            self.file.sync()?;
+        }
         assert!(self.record.is_empty() && self.written > 0, "a value file has a value");
         Ok(self.end)
     }

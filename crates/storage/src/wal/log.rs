@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
 
 use crate::disk::SyncError;
@@ -81,7 +82,7 @@ impl Log {
         let last = std::mem::replace(&mut self.active, next);
         let mut marks = self.durable.marks.lock();
         assert!(marks.active_id == last.file_id());
-        if marks.active_bytes < last.bytes() {
+        if marks.active_bytes < last.bytes() && !seeded_bug(Mutant::SealedSegmentForgotten) {
             marks.sealed.push(step(&last));
         }
         marks.active_id = self.active.file_id();
@@ -146,7 +147,11 @@ impl Durable {
     fn vouched_bytes(&self, file_id: u64) -> u64 {
         let marks = self.marks.lock();
         debug_assert!(marks.active_id == file_id);
-        if marks.sealed.is_empty() { marks.active_bytes } else { 0 }
+        if seeded_bug(Mutant::RecordsVouchForNothing) {
+            return 0;
+        }
+        let all_durable = marks.sealed.is_empty() || seeded_bug(Mutant::UnsyncedVouchedFor);
+        if all_durable { marks.active_bytes } else { 0 }
     }
 }
 

@@ -131,7 +131,8 @@ impl Segment {
         }
         written?;
         assert!(header.durable_bytes <= self.end);
-        let begin = self.end + RECORD_HEADER_BYTES as u64;
+        let misplaces = seeded_bug(Mutant::PointerWithoutHeader);
+        let begin = self.end + if misplaces { 0 } else { RECORD_HEADER_BYTES as u64 };
         self.end += header.record_bytes();
         self.sequence_last = header.sequence_last();
         record.advance(RECORD_HEADER_BYTES);
