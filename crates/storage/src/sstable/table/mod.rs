@@ -101,8 +101,12 @@ impl Table {
             Parts::read(&file, &meta)?;
         let mut references = Vec::with_capacity(records.len());
         for record in &records {
-            let file = context.values.open(context.disk, record.kind, record.file_id)?;
-            references.push(Reference { file, live_bytes: record.live_bytes });
+            let values = context.values.open(context.disk, record.kind, record.file_id)?;
+            if record.live_bytes > values.bytes() {
+                let what = "the table points to more of a value file than there is in it";
+                return Err(file.corrupt(footer.references().offset, what));
+            }
+            references.push(Reference { file: values, live_bytes: record.live_bytes });
         }
         let file_ids: Vec<u64> = records.iter().map(|record| record.file_id).collect();
         assert!(footer.file_id == meta.file_id && footer.end() < meta.bytes);
