@@ -4,7 +4,8 @@
 //!   applied carried it in its client's context.
 //! - `lww`: what every owner stores is at least as late as every acknowledged write, by (timestamp, dot).
 //!
-//! An acknowledged write of which every holder forgot is a *permitted loss*: no protocol can keep it.
+//! An acknowledged write of which every holder forgot is a *permitted loss*: no protocol can keep it. In an `lww` keyspace
+//! whoever held a later write had it too, even where that one had beaten it before anybody looked.
 //! What an acknowledged delete does to other writes is looked after in `superseded.rs`.
 
 use atoll_protocol::ids::NodeIndex;
@@ -65,7 +66,13 @@ pub(super) fn permitted_losses(view: &KeyView<'_>) -> Vec<OpId> {
 fn fate(view: &KeyView<'_>, write: &AckedWrite<'_>) -> Fate {
     if view.is_lww() {
         return match winner(write.context) {
-            Some(version) => fate_of(view, version.1, |record| last_write(record) >= Some(version)),
+            Some(version) => {
+                let fate = fate_of(view, version.1, |record| last_write(record) >= Some(version));
+                match fate {
+                    Fate::Lost(_) if view.was_beaten_and_lost(version) => Fate::LostWithPermission,
+                    fate => fate,
+                }
+            }
             None => Fate::NeverSeen,
         };
     }

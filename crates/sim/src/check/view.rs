@@ -168,6 +168,20 @@ impl<'a> KeyView<'a> {
         !holders.is_empty() && holders.iter().all(|(&node, &last)| forgot(node, last))
     }
 
+    /// `lww`: the same for a write that nobody was seen to hold, because later ones had beaten it by then.
+    pub(super) fn was_beaten_and_lost(&self, version: (Timestamp, Dot)) -> bool {
+        let is_held = |dot: Dot| self.history.holders.contains_key(&(self.id, dot));
+        let later = |dot: Dot| {
+            let cell = self.history.cells.get(&(self.id, dot));
+            cell.is_some_and(|cell| (cell.timestamp, dot) > version)
+        };
+        let dots = self.seen.iter().map(|(dot, _)| *dot);
+        let held: Vec<Dot> = dots.filter(|dot| later(*dot) && is_held(*dot)).collect();
+        !is_held(version.1)
+            && !held.is_empty()
+            && held.iter().all(|dot| self.is_permitted_loss(*dot))
+    }
+
     /// The same for an acknowledged write whose dot may be unknown: then any dot that could be its own will do.
     pub(super) fn is_permitted_loss_of(&self, write: &AckedWrite<'_>) -> bool {
         match self.dot_of(write.id) {
