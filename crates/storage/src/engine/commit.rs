@@ -116,11 +116,13 @@ impl Engine {
             return Ok(());
         }
         assert!(active.segment_id() == log.active().file_id(), "one segment per memtable");
-        let spare = self.spare.lock().take();
-        let next = match spare {
-            Some(spare) => spare,
+        // Held until there is one: maintenance must not prepare another with a smaller id meanwhile.
+        let mut spare = self.spare.lock();
+        let next = match spare.take() {
+            Some(next) => next,
             None => self.prepare_segment()?,
         };
+        drop(spare);
         log.roll(next);
         let sequence = log.active().sequence_last();
         self.wal_bytes.store(log.active().bytes(), Ordering::Relaxed);
