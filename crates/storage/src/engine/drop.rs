@@ -2,10 +2,11 @@
 //!
 //! Entered through `Engine::drop_range`.
 //!
-//! 1. Fix the sequence number up to which the range is dropped, and make everything up to it durable: after a crash no
-//!    new write may get a number that counts as dropped.
+//! 1. Seal the active memtable; fix the sequence number up to which the range is dropped, and make everything up to it
+//!    durable: after a crash no new write may get a number that counts as dropped.
 //! 2. Wait for running flushes and compactions, which do not know of the drop.
 //! 3. Commit the drop, together with the removal of tables that lie in the range.
+//!    Recovery, which has one memtable for all of the log, replays what was dropped as deletes.
 //! 4. Maintenance rewrites the tables that hold a part of it; the last one retires the drop (`install.rs`).
 
 use std::ops::Range;
@@ -28,9 +29,9 @@ impl Engine {
             return Ok(());
         }
         let (sequence, plan) = {
-            let writing = self.writing.lock();
-            // What was appended is visible before it is dropped.
-            drop(self.inserting.lock());
+            let mut writing = self.writing.lock();
+            // A memtable stores joins of a hot key's operands: none of them may cover what is dropped and what is not.
+            self.seal(&mut writing.log)?;
             (writing.log.active().sequence_last(), writing.log.plan_sync())
         };
         self.run_syncs(&plan)?;

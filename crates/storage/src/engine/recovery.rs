@@ -29,7 +29,8 @@ use crate::batch::operations;
 use crate::cache::Cache;
 use crate::compaction::FileIds;
 use crate::disk::{Disk, OpenHow};
-use crate::entry::digest;
+use crate::dropped::{DroppedRange, floor_of};
+use crate::entry::{Value, digest};
 use crate::error::Error;
 use crate::files::{CURRENT, FileKind, LOCK, ROOT, StoreFile, is_temporary};
 use crate::manifest::{Manifest, State, is_present, read_current, read_state};
@@ -174,6 +175,7 @@ impl Relog<'_> {
         let flushed = self.state.sequence_flushed;
         let memtable = Memtable::new(self.file_id, flushed);
         let mut draft = Segment::draft(self.disk, self.file_id, Origin::Relog, flushed)?;
+        let dropped: Vec<DroppedRange> = self.state.dropped.values().cloned().collect();
         let replayed = replay(self.disk, &live, flushed, |record: Record| {
             let malformed = || Error::corrupt("the log", 0, "a record that checks is malformed");
             // A draft vouches for itself, whatever is said here.
@@ -187,9 +189,13 @@ impl Relog<'_> {
             let forgets = seeded_bug(Mutant::RelogForgetsPlace);
             let first = segment_header_bytes() + record_header_bytes();
             let begin = if forgets { first } else { again.begin };
-            let logged = written.into_iter().map(|operation| {
+            let logged = written.into_iter().zip(record.sequence_first..);
+            let logged = logged.map(|(operation, sequence)| {
                 let digest = digest(&operation.value);
-                operation.into_logged(begin, digest)
+                let (key, value) = operation.into_logged(begin, digest);
+                // Joins that the memtable stores must not cover what was dropped.
+                let was_dropped = sequence <= floor_of(&dropped, &key);
+                (key, if was_dropped { Value::Delete } else { value })
             });
             memtable.insert(record.sequence_first, logged, self.merge);
             Ok(())

@@ -109,3 +109,26 @@ fn a_drop_is_found_whole_or_not_at_all() {
         }
     }
 }
+
+#[test]
+fn a_hot_keys_operands_are_not_joined_across_the_drop() {
+    // More operands than a memtable leaves unjoined, before and after, in one memtable.
+    let roomy =
+        Options { memtable_bytes_max: 1 << 20, wal_segment_bytes_max: 1 << 20, ..options() };
+    let disk = MemDisk::default();
+    let engine = open_with(&disk, roomy.clone()).unwrap();
+    (0..20).for_each(|_| merge(&engine, "bb", "old").unwrap());
+    engine.drop_range(b"bb"..b"bc").unwrap();
+    (0..20).for_each(|_| merge(&engine, "bb", "new").unwrap());
+    let expected = Some("new".repeat(20));
+    assert_eq!(get(&engine, "bb"), expected);
+    for loss in [Loss::Nothing, Loss::Everything] {
+        let image = disk.crash(loss);
+        let reopened = open_with(&image, roomy.clone()).unwrap();
+        assert_eq!(get(&reopened, "bb"), expected, "{loss:?}");
+        reopened.close().unwrap();
+        assert_eq!(get(&reopened, "bb"), expected, "{loss:?}");
+    }
+    engine.close().unwrap();
+    assert_eq!(get(&engine, "bb"), expected);
+}
