@@ -74,6 +74,10 @@ impl Disk for MeteredDisk {
         self.inner.free_bytes()
     }
 
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        self.inner.allocate(path, bytes)
+    }
+
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError> {
         self.inner.lock_exclusive(path)
     }

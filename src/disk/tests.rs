@@ -55,6 +55,16 @@ fn at(seconds: u64) -> MonoTime {
 }
 
 #[test]
+fn an_engine_behind_the_meter_sets_space_aside() {
+    let dir = TempDir::new().unwrap();
+    let inner = Arc::new(RealDisk::new(dir.path()));
+    let env = Env::new(Arc::new(Ticking { micros: AtomicU64::new(0), step: 1 }));
+    let disk = MeteredDisk::new(env, inner, Arc::new(SyncMeter::default()));
+    disk.allocate("RESERVE", 4_096).unwrap();
+    assert_eq!(disk.open("RESERVE", OpenHow::Read).unwrap().len().unwrap(), 4_096);
+}
+
+#[test]
 fn kinds_follow_the_ending() {
     let rows = [
         ("000001.wal", SyncKind::Log),

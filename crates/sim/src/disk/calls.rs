@@ -103,6 +103,10 @@ impl Disk for SimDisk {
         self.answer(Call::of("free bytes", ""), |state| Ok(state.free_bytes()))
     }
 
+    fn allocate(&self, _path: &str, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError> {
         let mut held = false;
         let outcome = self.answer(Call::of("lock", path), |state| {

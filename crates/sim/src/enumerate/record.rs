@@ -268,6 +268,10 @@ impl Disk for Recorder {
         self.under.free_bytes()
     }
 
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        self.under.allocate(path, bytes)
+    }
+
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError> {
         self.before("lock", path);
         self.under.lock_exclusive(path)

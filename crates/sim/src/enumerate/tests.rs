@@ -133,6 +133,10 @@ impl Disk for Broken {
         self.disk.free_bytes()
     }
 
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        self.disk.allocate(path, bytes)
+    }
+
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError> {
         self.disk.lock_exclusive(path)
     }

@@ -56,10 +56,7 @@ pub trait Disk: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any, and then there is no such file: a disk need not be able to.
-    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
-        let _ = (path, bytes);
-        Err(io::ErrorKind::Unsupported.into())
-    }
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()>;
 
     /// Locks `path` (created if missing) against other processes and other engines, until the guard drops.
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError>;

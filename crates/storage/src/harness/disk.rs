@@ -70,6 +70,10 @@ impl Disk for FlatDisk {
         Ok(u64::MAX)
     }
 
+    fn allocate(&self, _path: &str, _bytes: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn lock_exclusive(&self, _path: &str) -> Result<Box<dyn Lock>, LockError> {
         Ok(Box::new(FlatLock))
     }

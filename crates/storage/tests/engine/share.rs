@@ -87,6 +87,10 @@ impl Disk for GateDisk {
         self.inner.free_bytes()
     }
 
+    fn allocate(&self, path: &str, bytes: u64) -> io::Result<()> {
+        self.inner.allocate(path, bytes)
+    }
+
     fn lock_exclusive(&self, path: &str) -> Result<Box<dyn Lock>, LockError> {
         self.inner.lock_exclusive(path)
     }
