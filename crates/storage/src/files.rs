@@ -103,6 +103,20 @@ impl StoreFile {
         Ok(StoreFile { name: name.to_owned(), file: Arc::from(file) })
     }
 
+    /// Opens `name` for reading; if there is no such file, that is corruption: `missing` says who names it.
+    pub(crate) fn open_named(
+        disk: &dyn Disk,
+        name: &str,
+        missing: &'static str,
+    ) -> Result<StoreFile, Error> {
+        StoreFile::open(disk, name, OpenHow::Read).map_err(|error| match error {
+            Error::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Error::corrupt(name, 0, missing)
+            }
+            other => other,
+        })
+    }
+
     /// Length in bytes.
     pub(crate) fn len(&self) -> Result<u64, Error> {
         self.file.len().map_err(|error| Error::disk("measure", &self.name, error))

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
-
 use parking_lot::MutexGuard;
 
 use crate::batch::{Batch, Part, operations};

@@ -100,14 +100,28 @@ impl Engine {
         budget: Budget,
     ) -> Result<Outcome, Error> {
         let reading = self.reading(version);
-        let job = Job {
-            making: self.making(&reading),
+        relocate(&self.job(&reading, &compacting.leaving, budget), version, table)
+    }
+
+    /// What a unit, or a piece of one, works with.
+    pub(super) fn job<'a>(
+        &'a self,
+        reading: &'a Reading<'a>,
+        leaving: &'a BTreeSet<u64>,
+        budget: Budget,
+    ) -> Job<'a> {
+        Job {
+            making: self.making(reading),
             merge: &*self.merge,
-            budget_bytes: budget.bytes.max(self.options.table_bytes),
-            leaving: &compacting.leaving,
-            dropped: version.dropped(),
-        };
-        relocate(&job, version, table)
+            budget_bytes: self.unit_bytes(budget),
+            leaving,
+            dropped: reading.version.dropped(),
+        }
+    }
+
+    /// Bytes of a unit: less than a table would leave many small tables behind.
+    pub(super) fn unit_bytes(&self, budget: Budget) -> u64 {
+        budget.bytes.max(self.options.table_bytes)
     }
 
     /// Whether a unit is due. The caller holds the compacting lock.
@@ -197,7 +211,8 @@ fn hides_garbage(version: &Version) -> bool {
         live.table.meta().bytes + values.sum::<u64>()
     };
     let upper: u64 = version.level(0).iter().map(bytes).sum();
-    let all: u64 = version.tables().map(|(_, live)| bytes(live)).sum();
+    let tables: u64 = version.tables().map(|(_, live)| live.table.meta().bytes).sum();
+    let all = tables + version.values().values().map(|live| live.live_bytes).sum::<u64>();
     upper > 0 && upper * 100 >= all * LEVEL_0_PERCENT_CALM
 }
 

@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::{Condvar, Mutex};
 
 use crate::compaction::pick::Inputs;
-use crate::compaction::{Job, Outcome, Part, Piece, combine, merge_piece, split};
+use crate::compaction::{Outcome, Part, Piece, combine, merge_piece, split};
 use crate::error::Error;
 use crate::sstable::Table;
 use crate::version::Version;
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     version: Arc<Version>,
     inputs: Inputs,
     leaving: BTreeSet<u64>,
-    budget_bytes: u64,
+    budget: Budget,
     pieces: Vec<Piece>,
     progress: Mutex<Vec<Stage>>,
     /// Rings when a piece is done.
@@ -55,18 +55,16 @@ impl Engine {
         inputs: &Inputs,
         budget: Budget,
     ) -> Result<Outcome, Error> {
-        // Less than a table per unit would leave many small tables behind.
-        let budget_bytes = budget.bytes.max(self.options.table_bytes);
         let helpers = self.helpers_seen.swap(0, Ordering::Relaxed);
         let pieces_max = (1 + helpers).min(self.options.subcompactions_max);
-        let pieces = split(version, inputs, pieces_max, budget_bytes);
+        let pieces = split(version, inputs, pieces_max, self.unit_bytes(budget));
         assert!(!pieces.is_empty());
         let progress = Mutex::new(pieces.iter().map(|_| Stage::Waiting).collect());
         let shared = Arc::new(Shared {
             version: Arc::clone(version),
             inputs: inputs.clone(),
             leaving: compacting.leaving.clone(),
-            budget_bytes,
+            budget,
             pieces,
             progress,
             done: Condvar::new(),
@@ -106,13 +104,7 @@ impl Engine {
 
     fn run_piece(&self, shared: &Shared, number: usize) -> Result<Part, Error> {
         let reading = self.reading(&shared.version);
-        let job = Job {
-            making: self.making(&reading),
-            merge: &*self.merge,
-            budget_bytes: shared.budget_bytes,
-            leaving: &shared.leaving,
-            dropped: shared.version.dropped(),
-        };
+        let job = self.job(&reading, &shared.leaving, shared.budget);
         let piece = shared.pieces.get(number).expect("pieces and stages are as many");
         merge_piece(&job, &shared.version, &shared.inputs, piece)
     }

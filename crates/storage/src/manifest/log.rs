@@ -165,12 +165,8 @@ impl Manifest {
 /// Reads manifest `file_id` from its first to its last confirmed record.
 pub(crate) fn read_state(disk: &dyn Disk, file_id: u64) -> Result<State, Error> {
     let name = FileKind::Manifest.name(file_id);
-    let file = StoreFile::open(disk, &name, OpenHow::Read).map_err(|error| match error {
-        Error::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Error::corrupt(&name, 0, "the manifest named by CURRENT is missing")
-        }
-        other => other,
-    })?;
+    let missing = "the manifest named by CURRENT is missing";
+    let file = StoreFile::open_named(disk, &name, missing)?;
     let bytes = file.read_all()?;
     if is_of_version_1(&bytes) {
         let what = "the store was written in format 1: open it with the version that wrote it";

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Fetch, Payload, Pointer, Value};
+use crate::entry::{Entry, Fetch, Pointer, Value};
 use crate::error::Error;
 use crate::fold::{Floor, Fold, Stack};
 use crate::merge::MergeOperator;
@@ -60,7 +60,7 @@ pub(super) fn append(
         return 0;
     }
     let mut stack = Stack::default();
-    visible(chain, sequence).for_each(|entry| stack.push(entry));
+    push_visible(chain, sequence, &mut stack);
     let Ok(Fold::One(joined)) = stack.fold(key, Floor::Maybe, merge, &InMemory) else {
         return 0;
     };
@@ -69,6 +69,16 @@ pub(super) fn append(
         link.folded = Some(joined.value);
     }
     bytes
+}
+
+/// Pushes the entries of a chain that a reader at `sequence` needs, until the stack is settled.
+pub(super) fn push_visible(chain: &Chain, sequence: u64, stack: &mut Stack) {
+    for entry in visible(chain, sequence) {
+        if stack.is_settled() {
+            break;
+        }
+        stack.push(entry);
+    }
 }
 
 /// The entries of a chain that a reader at `sequence` needs, newest first: down to a base or a stored join.
@@ -96,7 +106,6 @@ struct InMemory;
 
 impl Fetch for InMemory {
     fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Error> {
-        debug_assert!(matches!(Payload::Stored(*pointer), Payload::Stored(_)));
         unreachable!("a memtable has no pointers, such as {pointer:?}")
     }
 }

@@ -78,25 +78,17 @@ impl MemtableCursor {
     /// Copies the next keys of the shard; returns the last one, or `None` if there may be none behind.
     fn copy_from_shard(&mut self) -> Option<Bytes> {
         let chains = self.memtable.shards.get(self.shard)?.read();
-        let end = self.end.clone();
-        if let (Bound::Included(start) | Bound::Excluded(start), Some(end)) = (&self.from, &end)
+        if let (Bound::Included(start) | Bound::Excluded(start), Some(end)) =
+            (&self.from, &self.end)
             && start >= end
         {
             return None; // BTreeMap::range refuses an empty range
         }
-        let probe = end.as_ref().map(|end| Probe::new(end));
-        let upper = probe.as_ref().map_or(Bound::Unbounded, |probe| Bound::Excluded(probe.view()));
-        let from = self.from.clone();
-        let first = match &from {
-            Bound::Included(key) | Bound::Excluded(key) => Some(Probe::new(key)),
-            Bound::Unbounded => None,
-        };
-        let lower = match (&from, &first) {
-            (Bound::Included(_), Some(probe)) => Bound::Included(probe.view()),
-            (Bound::Excluded(_), Some(probe)) => Bound::Excluded(probe.view()),
-            _ => Bound::Unbounded,
-        };
-        let range = chains.range::<dyn KeyView + '_, _>((lower, upper));
+        let from = self.from.as_ref().map(|key| Probe::new(key));
+        let end =
+            self.end.as_ref().map_or(Bound::Unbounded, |key| Bound::Excluded(Probe::new(key)));
+        let bounds = (from.as_ref().map(Probe::view), end.as_ref().map(Probe::view));
+        let range = chains.range::<dyn KeyView + '_, _>(bounds);
         let mut last = None;
         for (copied, (key, chain)) in range.enumerate() {
             if copied == CURSOR_KEYS_MAX {

@@ -37,7 +37,7 @@ use crate::merge::MergeOperator;
 
 pub(crate) use cursor::MemtableCursor;
 
-use chain::{Chain, append, visible};
+use chain::{Chain, append, push_visible};
 use key::{MemtableKey, Probe};
 
 /// Bits of a key's first byte that choose its shard: 64 shards of about 1 000 records each at 64 MiB of 1 KiB values.
@@ -102,12 +102,7 @@ impl Memtable {
     pub(crate) fn gather(&self, key: &[u8], sequence: u64, stack: &mut Stack) {
         let chains = self.shard(key).read();
         if let Some(chain) = chains.get(Probe::new(key).view()) {
-            for entry in visible(chain, sequence) {
-                if stack.is_settled() {
-                    break;
-                }
-                stack.push(entry);
-            }
+            push_visible(chain, sequence, stack);
         }
     }
 
@@ -123,12 +118,7 @@ impl Memtable {
         for shard in &self.shards {
             for (key, chain) in shard.read().iter() {
                 stack.begin(floor_of(dropped, key.bytes()));
-                for entry in visible(chain, u64::MAX) {
-                    if stack.is_settled() {
-                        break;
-                    }
-                    stack.push(entry);
-                }
+                push_visible(chain, u64::MAX, &mut stack);
                 each(key.bytes(), &mut stack)?;
             }
         }

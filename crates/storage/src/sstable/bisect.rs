@@ -9,19 +9,14 @@
 //!
 //! Invariant: beginnings order like their keys. Short keys are padded with zeroes: equal beginnings decide nothing.
 
+use crate::codec::key_prefix;
+
 /// Length of the comparable beginning of a key, in bytes: a 64-bit number.
 pub(super) const PREFIX_BYTES: usize = 8;
 
 /// The first bytes of a key; as a big-endian number they order like the key.
 pub(super) fn prefix(key: &[u8]) -> [u8; PREFIX_BYTES] {
-    match key.first_chunk() {
-        Some(first) => *first,
-        None => {
-            let mut padded = [0; PREFIX_BYTES];
-            padded.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-            padded
-        }
-    }
+    key_prefix(key).to_be_bytes()
 }
 
 /// How many of the sorted keys with these `prefixes` are below `key`; `key_at` gives a whole key, or `None` where the
@@ -32,7 +27,7 @@ pub(super) fn count_below<'a>(
     key_at: impl Fn(usize) -> Option<&'a [u8]>,
 ) -> Option<usize> {
     let number = |prefix: &[u8; PREFIX_BYTES]| u64::from_be_bytes(*prefix);
-    let wanted = number(&prefix(key));
+    let wanted = key_prefix(key);
     let mut low = prefixes.partition_point(|prefix| number(prefix) < wanted);
     let ties = prefixes.get(low..)?;
     let mut high = match ties {

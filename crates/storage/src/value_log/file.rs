@@ -9,7 +9,7 @@ use std::sync::Arc;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
-use crate::disk::{Disk, OpenHow};
+use crate::disk::Disk;
 use crate::entry::{Pointer, digest};
 use crate::error::Error;
 use crate::files::{FileKind, StoreFile};
@@ -67,12 +67,8 @@ impl ValueFile {
         file_id: u64,
     ) -> Result<Arc<ValueFile>, Error> {
         let name = kind.file_kind().name(file_id);
-        let file = StoreFile::open(disk, &name, OpenHow::Read).map_err(|error| match error {
-            Error::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Error::corrupt(&name, 0, "a value file that a table points into is missing")
-            }
-            other => other,
-        })?;
+        let missing = "a value file that a table points into is missing";
+        let file = StoreFile::open_named(disk, &name, missing)?;
         let bytes = file.len()?;
         Ok(Arc::new(ValueFile { file_id, kind, file, bytes }))
     }

@@ -19,7 +19,7 @@ use crate::disk::{Disk, OpenHow};
 use crate::entry::{Pointer, digest};
 use crate::error::Error;
 use crate::files::{FileKind, StoreFile};
-use crate::wal::{Origin, RecordHeader, SegmentHeader, record_header_bytes};
+use crate::wal::{Origin, RECORD_HEADER_BYTES, RecordHeader, SegmentHeader};
 
 /// Bytes of operations after which a record is written: large writes, and a small part of the file to distrust when one
 /// of its bytes rots.
@@ -70,7 +70,7 @@ impl ValueWriter {
         value: &Bytes,
     ) -> Result<Pointer, Error> {
         if self.record.is_empty() {
-            self.record.resize(usize::try_from(record_header_bytes()).unwrap_or(0), 0);
+            self.record.resize(RECORD_HEADER_BYTES, 0);
         }
         let value_at = put_operation(&mut self.record, kind, key, value);
         self.operations += 1;
@@ -104,9 +104,10 @@ impl ValueWriter {
     }
 
     fn write_record(&mut self) -> Result<(), Error> {
-        let head_bytes = usize::try_from(record_header_bytes()).unwrap_or(0);
-        let (head, body) =
-            self.record.split_at_mut_checked(head_bytes).expect("the record begins with room");
+        let (head, body) = self
+            .record
+            .split_at_mut_checked(RECORD_HEADER_BYTES)
+            .expect("the record begins with room");
         let header = RecordHeader {
             payload_bytes: length_u32(body.len()),
             operations: self.operations,

@@ -28,7 +28,7 @@ mod format;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use format::{Origin, RECORD_MAGIC, RecordHeader, SegmentHeader};
+pub(crate) use format::{Origin, RECORD_HEADER_BYTES, RECORD_MAGIC, RecordHeader, SegmentHeader};
 pub(crate) use log::{Durable, Log, SyncStep};
 pub(crate) use replay::{Record, read_header, replay};
 pub(crate) use segment::Segment;
@@ -40,5 +40,5 @@ pub(crate) fn segment_header_bytes() -> u64 {
 
 /// Bytes of a record before its operations.
 pub(crate) fn record_header_bytes() -> u64 {
-    format::RECORD_HEADER_BYTES as u64
+    RECORD_HEADER_BYTES as u64
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::cache::{Cache, CacheClass, CacheUse};
-use crate::disk::{Disk, OpenHow};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{FileKind, StoreFile};
 use crate::fold::Stack;
@@ -90,13 +90,8 @@ impl Table {
     /// missing value file.
     pub(crate) fn open(context: &TableContext<'_>, meta: TableMeta) -> Result<Table, Error> {
         let name = FileKind::Table.name(meta.file_id);
-        let opened = StoreFile::open(context.disk, &name, OpenHow::Read);
-        let file = opened.map_err(|error| match error {
-            Error::Disk { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Error::corrupt(&name, 0, "a table listed in the manifest is missing")
-            }
-            other => other,
-        })?;
+        let missing = "a table listed in the manifest is missing";
+        let file = StoreFile::open_named(context.disk, &name, missing)?;
         let Parts { footer, filter, prefixes, references: records, top } =
             Parts::read(&file, &meta)?;
         let mut references = Vec::with_capacity(records.len());
