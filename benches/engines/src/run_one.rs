@@ -30,6 +30,10 @@ const COLD_FRACTION: u64 = 40;
 /// Unmeasured reads per record of a store that fits the cache: e^-3, or 5 %, of the records are still missed.
 const CACHED_WARM_UP_ROUNDS: u64 = 3;
 
+/// First number of the threads that read unmeasured: with those of the measured ones they would choose the same keys, and
+/// whoever keeps what came first would find all of them.
+const WARM_UP_THREADS: usize = 2_000;
+
 /// Runs the phases that `args` asks for.
 pub(crate) fn run(args: &RunArgs) -> Outcome<RunReport> {
     std::fs::create_dir_all(&args.knobs.dir)?;
@@ -97,7 +101,7 @@ impl Bench<'_> {
         self.fill(&*engine)?;
         files::preload(self.directory)?;
         let everything = Stop::After(CACHED_WARM_UP_ROUNDS * self.population.records);
-        drive(self.readers(&*engine, Phase::CachedUniform, Choice::Uniform), everything)?;
+        drive(self.warm_up_readers(&*engine, Phase::CachedUniform, Choice::Uniform), everything)?;
         for phase in [Phase::CachedUniform, Phase::CachedZipf] {
             if self.knobs.wants(phase) {
                 reports.push(self.read(&*engine, phase)?);
@@ -149,7 +153,7 @@ impl Bench<'_> {
             Phase::Miss => Choice::Absent,
             _ => Choice::Uniform,
         };
-        drive(self.readers(engine, phase, choice), self.warm_up())?;
+        drive(self.warm_up_readers(engine, phase, choice), self.warm_up())?;
         let clients = self.readers(engine, phase, choice);
         let report = self.measure(phase, || drive(clients, self.time()))?;
         Ok(PhaseReport { notes: engine.notes(), ..report })
@@ -268,9 +272,28 @@ impl Bench<'_> {
         phase: Phase,
         choice: Choice<'a>,
     ) -> Vec<Reader<'a>> {
+        self.readers_from(0, engine, phase, choice)
+    }
+
+    fn warm_up_readers<'a>(
+        &self,
+        engine: &'a dyn Engine,
+        phase: Phase,
+        choice: Choice<'a>,
+    ) -> Vec<Reader<'a>> {
+        self.readers_from(WARM_UP_THREADS, engine, phase, choice)
+    }
+
+    fn readers_from<'a>(
+        &self,
+        first: usize,
+        engine: &'a dyn Engine,
+        phase: Phase,
+        choice: Choice<'a>,
+    ) -> Vec<Reader<'a>> {
         let reader =
             |thread| Reader::new(engine, self.population, choice, self.seed(phase, thread));
-        (0..self.threads(phase)).map(reader).collect()
+        (first..first + self.threads(phase)).map(reader).collect()
     }
 
     fn threads(&self, phase: Phase) -> usize {
