@@ -6,6 +6,7 @@
 //!    is ever invalidated. What belonged to a removed file is pushed out by what is used.
 //! 2. Bytes come in only after their checksum was checked, and decompressed; whoever finds them checks nothing again.
 //! 3. Each entry weighs its bytes and what keeping it costs; the weights of all stay below the bound.
+//! 4. Blocks are always taken in: each serves many keys. A full cache takes a value at its second miss ([`Admission`]).
 //!
 //! Invariants
 //! - The cache decides nothing: with any content, and with none, reads answer the same.
@@ -14,12 +15,13 @@
 //!
 //! Source: Yang et al., "FIFO Queues are All You Need for Cache Eviction" (S3-FIFO), SOSP 2023, by way of `quick_cache`.
 
+mod admission;
 mod hasher;
 
 #[cfg(test)]
 mod tests;
 
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
@@ -27,6 +29,7 @@ use bytes::Bytes;
 use quick_cache::sync::{Cache as Shards, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use admission::Admission;
 use hasher::PlaceHasher;
 
 /// Independently locked parts: enough that 16 reading threads rarely meet, few enough that each holds a large value.
@@ -83,6 +86,7 @@ pub struct CacheUsage {
 pub(crate) struct Cache {
     /// `None` if the bound is 0: nothing is kept.
     shards: Option<Shards<Place, Bytes, Weigh, BuildHasherDefault<PlaceHasher>>>,
+    admission: Admission,
     blocks: Counters,
     values: Counters,
 }
@@ -120,7 +124,12 @@ impl Cache {
             )
         });
         assert!(shards.as_ref().is_none_or(|shards| shards.num_shards() <= SHARDS));
-        Cache { shards, blocks: Counters::default(), values: Counters::default() }
+        Cache {
+            shards,
+            admission: Admission::new(bytes),
+            blocks: Counters::default(),
+            values: Counters::default(),
+        }
     }
 
     /// The bytes at `offset` of file `file_id`, if they are here.
@@ -141,7 +150,17 @@ impl Cache {
         debug_assert!(!bytes.is_empty(), "nothing is not worth an entry");
         let file_id = if seeded_bug(Mutant::CacheForgetsFile) { 0 } else { file_id };
         if let Some(shards) = &self.shards {
+            self.admission.took(weight_of(&bytes));
             shards.insert(Place { file_id, offset }, bytes);
+        }
+    }
+
+    /// Keeps a checked `value` as [`insert`](Cache::insert) does, if it was missed before or there is room.
+    pub(crate) fn offer(&self, file_id: u64, offset: u64, value: &Bytes) {
+        let place = Place { file_id, offset };
+        let hash = BuildHasherDefault::<PlaceHasher>::default().hash_one(place);
+        if self.admission.admits(hash) {
+            self.insert(file_id, offset, value.clone());
         }
     }
 
@@ -178,6 +197,10 @@ struct Weigh;
 
 impl Weighter<Place, Bytes> for Weigh {
     fn weight(&self, _place: &Place, bytes: &Bytes) -> u64 {
-        bytes.len() as u64 + OVERHEAD_BYTES
+        weight_of(bytes)
     }
+}
+
+fn weight_of(bytes: &Bytes) -> u64 {
+    bytes.len() as u64 + OVERHEAD_BYTES
 }

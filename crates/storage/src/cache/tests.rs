@@ -71,3 +71,23 @@ fn a_cache_of_nothing_and_a_value_above_a_shard_keep_nothing() {
     small.insert(1, 0, Bytes::from(vec![1; 5_000]));
     assert_eq!(small.statistics().entries, 0);
 }
+
+/// Values that are read once each neither enter a full cache nor push out what is there; a second miss lets one in.
+#[test]
+fn a_full_cache_takes_values_at_their_second_miss_and_blocks_always() {
+    let cache = Cache::new(200_000);
+    let value = Bytes::from(vec![1; 1_000]);
+    (0..300).for_each(|place| cache.offer(1, place, &value));
+    let full = cache.statistics();
+    assert!(full.bytes > 150_000, "{full:?}");
+    let held = |cache: &Cache| -> Vec<u64> {
+        (0..2_000).filter(|place| cache.get(CacheClass::Value, 1, *place).is_some()).collect()
+    };
+    let before = held(&cache);
+    (1_000..2_000).for_each(|place| cache.offer(1, place, &value));
+    assert_eq!(held(&cache), before);
+    (0..2).for_each(|_| cache.offer(1, 1_500, &value));
+    assert!(cache.get(CacheClass::Value, 1, 1_500).is_some());
+    cache.insert(2, 0, value);
+    assert!(cache.get(CacheClass::Block, 2, 0).is_some());
+}

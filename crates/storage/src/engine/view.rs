@@ -137,7 +137,7 @@ pub(super) struct Reading<'a> {
 /// What becomes of a value that was not cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fill {
-    /// It is put in the cache.
+    /// It is offered to the cache.
     Cache,
     /// Nothing: whoever reads everything would push out what others read often.
     Nothing,
@@ -152,7 +152,7 @@ impl Fetch for Reading<'_> {
         }
         let value = self.version.value_file(pointer).read(pointer)?;
         if self.fill == Fill::Cache {
-            self.cache.insert(pointer.file_id, pointer.offset, value.clone());
+            self.cache.offer(pointer.file_id, pointer.offset, &value);
         }
         Ok(value)
     }
