@@ -145,7 +145,8 @@ struct RealFile {
 
 impl DiskFile for RealFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read_at(buffer, offset)
+        // Not libc's: its cancellation point costs 2 % of a read from the page cache.
+        Ok(rustix::io::pread(&self.file, buffer, offset)?)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
