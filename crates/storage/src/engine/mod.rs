@@ -55,7 +55,7 @@ mod health;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -101,6 +101,8 @@ pub struct Engine {
     queue: CommitQueue,
     /// The log; held by the leader of a group.
     writing: Mutex<Writing>,
+    /// Whether a writer tries to get `writing` without sleeping; one at a time does.
+    spinning: AtomicBool,
     /// Held while a group is inserted in the memtable; taken before the log is let go of.
     inserting: Mutex<()>,
     /// An empty segment for when the active one is full.

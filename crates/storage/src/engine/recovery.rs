@@ -94,6 +94,7 @@ pub(super) fn open(
         tree_change: Mutex::new(()),
         durable: Arc::clone(log.durable()),
         writing: Mutex::new(Writing::new(log)),
+        spinning: false.into(),
         inserting: Mutex::new(()),
         spare: Mutex::new(None),
         flushing: Mutex::new(()),

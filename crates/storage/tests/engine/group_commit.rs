@@ -2,25 +2,22 @@
 
 use std::sync::Barrier;
 
-use atoll_storage::{Batch, Error, Limit, Options, RealDisk, Status};
+use atoll_storage::{Batch, Durability, Engine, Error, Limit, Options, RealDisk, Status};
 
 use crate::harness::{content, get, open, open_with, put, tiny};
 use crate::mem_disk::{Loss, MemDisk};
 
-#[test]
-fn writers_share_fsyncs_and_all_writes_survive() {
-    const WRITERS: usize = 16;
-    const WRITES: usize = 60;
-    let dir = tempfile::tempdir().unwrap();
-    let disk = RealDisk::new(dir.path());
-    let engine = open_with(&disk, Options::default()).unwrap();
+const WRITERS: usize = 16;
+
+/// All writers at once, each reading what it wrote: `writes` each.
+fn write_from_many_threads(engine: &Engine, writes: usize) {
     let start = Barrier::new(WRITERS);
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (engine, start) = (&engine, &start);
+            let start = &start;
             scope.spawn(move || {
                 start.wait();
-                for index in 0..WRITES {
+                for index in 0..writes {
                     let key = format!("{writer:02}-{index:03}");
                     put(engine, &key, &key).unwrap();
                     assert_eq!(get(engine, &key).as_deref(), Some(key.as_str()), "visible");
@@ -29,13 +26,39 @@ fn writers_share_fsyncs_and_all_writes_survive() {
         }
     });
     let statistics = engine.statistics();
-    assert_eq!(statistics.entries, (WRITERS * WRITES) as u64);
-    assert_eq!(statistics.sequence_visible, (WRITERS * WRITES) as u64);
+    assert_eq!(statistics.entries, (WRITERS * writes) as u64);
+    assert_eq!(statistics.sequence_visible, (WRITERS * writes) as u64);
+}
+
+#[test]
+fn writers_share_fsyncs_and_all_writes_survive() {
+    const WRITES: usize = 60;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(dir.path());
+    let engine = open_with(&disk, Options::default()).unwrap();
+    write_from_many_threads(&engine, WRITES);
+    let statistics = engine.statistics();
     assert_eq!(statistics.fsyncs, statistics.groups);
     assert!(statistics.fsyncs < (WRITERS * WRITES) as u64, "groups formed");
     drop(engine);
     let reopened = open_with(&disk, Options::default()).unwrap();
     assert_eq!(content(&reopened.snapshot(), 100).len(), WRITERS * WRITES);
+}
+
+/// Some get the log lock at once, one waits for it, and the others queue.
+#[test]
+fn writers_that_do_not_wait_for_fsyncs_lose_nothing_to_each_other() {
+    const WRITES: usize = 2_000;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(dir.path());
+    let periodic = Options { durability: Durability::Periodic, ..Options::default() };
+    let engine = open_with(&disk, periodic.clone()).unwrap();
+    write_from_many_threads(&engine, WRITES);
+    assert_eq!(engine.statistics().fsyncs, 0);
+    engine.close().unwrap();
+    drop(engine);
+    let reopened = open_with(&disk, periodic).unwrap();
+    assert_eq!(content(&reopened.snapshot(), 1_000).len(), WRITERS * WRITES);
 }
 
 #[test]
