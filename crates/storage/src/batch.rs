@@ -1,8 +1,9 @@
 //! [`Batch`]: writes that become durable and visible together.
 //!
-//! Built by the caller, queued by group commit, copied as it is into a log record, which the memtable keeps slices of.
+//! Built by the caller, queued by group commit, becomes a log record or a part of one, which the memtable keeps slices of.
 //!
-//! 1. Each operation is appended to one buffer in the log's entry format (`docs/formats-storage.md`).
+//! 1. Each operation is appended to one buffer in the log's entry format (`docs/formats-storage.md`), behind room for the
+//!    header of a record: a long batch that is a record of its own is never copied.
 //! 2. The log writes the buffer; replay, the memtable and whoever checks a value file read it back with [`operations`].
 //!
 //! Invariant: operations keep their order; a later one of the same key wins over (or joins onto) an earlier one.
@@ -12,10 +13,20 @@ use bytes::{Buf, Bytes};
 use crate::codec::{Reader, put_varint};
 use crate::entry::{Payload, Value, digest};
 
+/// Bytes in front of the operations, which the log fills with the header of its record.
+pub(crate) const HEADROOM_BYTES: usize = 32;
+
+/// Bytes from which a batch is worth a block of memory of its own, instead of a copy into one with others.
+const LONG_BYTES: usize = 4_096;
+
+/// Bytes of an operation beside key and value: its kind, and two varints of at most 5 bytes each below 4 GiB.
+const OPERATION_OVERHEAD_BYTES_MAX: usize = 1 + 5 + 5;
+
 /// Operations that are applied atomically by [`Engine::write`](crate::Engine::write).
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    encoded: Vec<u8>,
+    /// Empty, or [`HEADROOM_BYTES`] and the operations.
+    record: Vec<u8>,
     /// Of each operation's value: taken here, where the value is in the processor's cache anyway.
     digests: Vec<u64>,
     key_bytes_longest: usize,
@@ -55,7 +66,7 @@ impl Batch {
 
     /// Bytes this batch takes in the log.
     pub fn encoded_len(&self) -> usize {
-        self.encoded.len()
+        self.record.len().saturating_sub(HEADROOM_BYTES)
     }
 
     pub(crate) fn key_bytes_longest(&self) -> usize {
@@ -68,12 +79,17 @@ impl Batch {
 
     /// The operations in the log's format, and the digests of their values.
     pub(crate) fn into_part(self) -> Part {
-        Part { encoded: self.encoded, digests: self.digests }
+        Part { record: self.record, digests: self.digests }
     }
 
     fn push(&mut self, kind: OperationKind, key: &[u8], value: &[u8]) {
         debug_assert!(value.is_empty() || kind != OperationKind::Delete, "a delete has no value");
-        put_operation(&mut self.encoded, kind, key, value);
+        if self.record.is_empty() {
+            let bytes = HEADROOM_BYTES + OPERATION_OVERHEAD_BYTES_MAX + key.len() + value.len();
+            self.record.reserve_exact(bytes);
+            self.record.resize(HEADROOM_BYTES, 0);
+        }
+        put_operation(&mut self.record, kind, key, value);
         self.digests.push(digest(value));
         self.key_bytes_longest = self.key_bytes_longest.max(key.len());
         self.value_bytes_longest = self.value_bytes_longest.max(value.len());
@@ -83,10 +99,23 @@ impl Batch {
 /// A batch on its way to the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// The operations in the log's format.
-    pub(crate) encoded: Vec<u8>,
+    /// [`HEADROOM_BYTES`] and the operations in the log's format.
+    record: Vec<u8>,
     /// The digest of each operation's value.
     pub(crate) digests: Vec<u64>,
+}
+
+impl Part {
+    /// The operations in the log's format.
+    pub(crate) fn operations(&self) -> &[u8] {
+        self.record.get(HEADROOM_BYTES..).unwrap_or_default()
+    }
+
+    /// The headroom and the operations, if it is long and fills its memory: the part has no operations then any more.
+    pub(crate) fn take_long_record(&mut self) -> Option<Vec<u8>> {
+        let (bytes, unused) = (self.record.len(), self.record.capacity() - self.record.len());
+        (bytes >= LONG_BYTES && unused <= bytes / 8).then(|| std::mem::take(&mut self.record))
+    }
 }
 
 /// What an operation does, as a byte in the log.
@@ -118,8 +147,7 @@ pub(crate) fn put_operation(
     key: &[u8],
     value: &[u8],
 ) -> usize {
-    const LENGTHS_BYTES_MAX: usize = 10; // two varints of at most 5 bytes each below 4 GiB
-    out.reserve(1 + LENGTHS_BYTES_MAX + key.len() + value.len());
+    out.reserve(OPERATION_OVERHEAD_BYTES_MAX + key.len() + value.len());
     out.push(kind as u8);
     put_varint(out, key.len() as u64);
     put_varint(out, value.len() as u64);
@@ -211,7 +239,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::{Batch, OperationKind, operations};
+    use super::{Batch, HEADROOM_BYTES, OperationKind, operations};
 
     #[test]
     fn operations_come_back_in_order() {
@@ -224,9 +252,9 @@ mod tests {
             (3, 2, 1)
         );
         let (length, part) = (batch.encoded_len(), batch.into_part());
-        assert_eq!((length, 3), (part.encoded.len(), part.digests.len()));
+        assert_eq!((length, 3), (part.operations().len(), part.digests.len()));
         assert_eq!(part.digests[0], super::digest(b"1"));
-        let encoded = Bytes::from(part.encoded);
+        let encoded = Bytes::copy_from_slice(part.operations());
         let read: Vec<_> = operations(encoded.clone()).map(Option::unwrap).collect();
         let shape: Vec<_> = read.iter().map(|op| (op.kind, &op.key[..], &op.value[..])).collect();
         let expected = [
@@ -238,6 +266,22 @@ mod tests {
         for op in read {
             assert_eq!(encoded.slice(op.value_at..op.value_at + op.value.len()), op.value);
         }
+    }
+
+    #[test]
+    fn only_long_batches_in_memory_that_they_fill_are_taken_whole() {
+        let part = |values: &[usize]| {
+            let mut batch = Batch::new();
+            values.iter().for_each(|bytes| batch.put(b"key", &vec![1; *bytes]));
+            batch.into_part()
+        };
+        assert!(part(&[1_000]).take_long_record().is_none());
+        // The second value doubles the memory.
+        assert!(part(&[5_000, 1]).take_long_record().is_none());
+        let (mut long, same) = (part(&[5_000]), part(&[5_000]));
+        let record = long.take_long_record().unwrap();
+        assert_eq!(record[HEADROOM_BYTES..], *same.operations());
+        assert!(long.operations().is_empty());
     }
 
     proptest! {

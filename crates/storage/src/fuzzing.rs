@@ -48,7 +48,8 @@ pub fn batch(bytes: &[u8]) {
         }
         written.push((key, if kind == 2 { &[] } else { value }));
     }
-    let read: Vec<_> = operations(Bytes::from(batch.into_part().encoded)).flatten().collect();
+    let read: Vec<_> =
+        operations(Bytes::copy_from_slice(batch.into_part().operations())).flatten().collect();
     let read: Vec<_> = read.iter().map(|read| (&read.key[..], &read.value[..])).collect();
     assert_eq!(read, written);
 }

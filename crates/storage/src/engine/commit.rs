@@ -154,7 +154,7 @@ impl Engine {
     fn lead(&self, group: &mut Group<'_>) -> Result<(), Error> {
         let mut writing = self.writing.lock();
         self.prepare_commit(&mut writing)?;
-        self.commit(writing, &group.close())
+        self.commit(writing, &mut group.close())
     }
 
     fn commit_alone(
@@ -163,7 +163,7 @@ impl Engine {
         batch: Batch,
     ) -> Result<(), Error> {
         self.prepare_commit(&mut writing)?;
-        self.commit(writing, &[batch.into_part()])
+        self.commit(writing, &mut [batch.into_part()])
     }
 
     /// The log lock, if it is free, or within microseconds and nobody else waits for that: sooner than a thread that
@@ -190,10 +190,14 @@ impl Engine {
     }
 
     /// Appends and inserts; others may append while this inserts.
-    fn commit(&self, mut writing: MutexGuard<'_, Writing>, parts: &[Part]) -> Result<(), Error> {
+    fn commit(
+        &self,
+        mut writing: MutexGuard<'_, Writing>,
+        parts: &mut [Part],
+    ) -> Result<(), Error> {
         let log = &mut writing.log;
         let count = length_u32(parts.iter().map(|part| part.digests.len()).sum());
-        let appended = log.append(parts.iter().map(|part| part.encoded.as_slice()), count);
+        let appended = log.append(parts, count);
         let appended = self.health.settle(appended)?;
         if self.options.durability == Durability::Fsync && !seeded_bug(Mutant::AckBeforeFsync) {
             self.run_syncs(&log.plan_sync())?;

@@ -121,7 +121,7 @@ impl CommitQueue {
 impl State {
     /// Adds a part to the last group if it fits, or to a new one.
     fn add(&mut self, part: Part) -> (Arc<Forming>, Role) {
-        let bytes = part.encoded.len();
+        let bytes = part.operations().len();
         if let Some(last) = self.forming.back() {
             let mut parts = last.parts.lock();
             if parts.bytes.saturating_add(bytes) <= GROUP_BYTES_MAX {

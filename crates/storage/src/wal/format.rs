@@ -7,6 +7,7 @@
 //!
 //! Invariant: decoding never panics; anything that does not check is `None`.
 
+use crate::batch::HEADROOM_BYTES;
 use crate::checksum::Place;
 use crate::codec::Reader;
 
@@ -24,6 +25,8 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 32;
 
 /// 4 magic + 4 payload bytes + 4 operations + 8 first sequence + 8 durable bytes + 4 CRC.
 pub(crate) const RECORD_HEADER_BYTES: usize = 32;
+
+const _: () = assert!(RECORD_HEADER_BYTES == HEADROOM_BYTES, "batches leave room for the header");
 
 /// Length of a record's checksum, in bytes: a CRC32C.
 const CHECKSUM_BYTES: usize = 4;

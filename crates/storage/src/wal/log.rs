@@ -17,6 +17,7 @@ use std::sync::Arc;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
 
+use crate::batch::Part;
 use crate::disk::SyncError;
 use crate::error::Error;
 use crate::files::StoreFile;
@@ -65,14 +66,22 @@ impl Log {
         Log { active, durable: Arc::new(Durable { marks: Mutex::new(marks) }) }
     }
 
-    /// Appends one record; see [`Segment::append`].
-    pub(crate) fn append<'a>(
+    /// Appends one record of the operations of all `parts`; a long one that is alone is taken, not copied. See
+    /// [`Segment::append`].
+    pub(crate) fn append(
         &mut self,
-        batches: impl Iterator<Item = &'a [u8]> + Clone,
+        parts: &mut [Part],
         operations: u32,
     ) -> Result<Appended, Error> {
         let vouched = self.durable.vouched_bytes(self.active.file_id());
-        self.active.append(batches, operations, vouched)
+        let whole = match parts {
+            [only] => only.take_long_record(),
+            _ => None,
+        };
+        match whole {
+            Some(record) => self.active.append_record(record, operations, vouched),
+            None => self.active.append(parts.iter().map(Part::operations), operations, vouched),
+        }
     }
 
     /// Goes on in `next`, which is empty and has its name.

@@ -55,6 +55,19 @@ pub(crate) struct Appended {
     pub(crate) begin: u64,
 }
 
+/// [`Appended`] without the operations.
+struct Landed {
+    sequence_first: u64,
+    begin: u64,
+}
+
+impl Landed {
+    fn with(self, mut record: Bytes) -> Appended {
+        record.advance(RECORD_HEADER_BYTES);
+        Appended { operations: record, sequence_first: self.sequence_first, begin: self.begin }
+    }
+}
+
 impl Segment {
     /// Creates segment `file_id` under a temporary name. `sequence_before` is for a relog; a fresh one learns it later.
     pub(crate) fn draft(
@@ -99,16 +112,38 @@ impl Segment {
         operations: u32,
         vouched_bytes: u64,
     ) -> Result<Appended, Error> {
-        assert!(operations > 0, "a record holds at least one operation");
         let bytes: usize = batches.clone().map(<[u8]>::len).sum();
         let record_bytes = RECORD_HEADER_BYTES + bytes;
         if self.arena.capacity() < record_bytes {
             self.arena = BytesMut::with_capacity(record_bytes.max(ARENA_BYTES));
         }
-        // The header's place is filled in once the operations, which it covers, are known.
         self.arena.resize(RECORD_HEADER_BYTES, 0);
         batches.for_each(|batch| self.arena.extend_from_slice(batch));
         let mut record = self.arena.split();
+        let landed = self.write(&mut record, operations, vouched_bytes)?;
+        Ok(landed.with(record.freeze()))
+    }
+
+    /// Appends a `record` whose operations are behind [`RECORD_HEADER_BYTES`] of any content. See
+    /// [`append`](Segment::append).
+    pub(crate) fn append_record(
+        &mut self,
+        mut record: Vec<u8>,
+        operations: u32,
+        vouched_bytes: u64,
+    ) -> Result<Appended, Error> {
+        let landed = self.write(&mut record, operations, vouched_bytes)?;
+        Ok(landed.with(Bytes::from(record)))
+    }
+
+    /// Fills in the header of a record, which covers its operations, and writes both.
+    fn write(
+        &mut self,
+        record: &mut [u8],
+        operations: u32,
+        vouched_bytes: u64,
+    ) -> Result<Landed, Error> {
+        assert!(operations > 0, "a record holds at least one operation");
         let (head, body) = record
             .split_at_mut_checked(RECORD_HEADER_BYTES)
             .expect("the record was begun with room for its header");
@@ -122,8 +157,7 @@ impl Segment {
             },
         };
         head.copy_from_slice(&header.encode(self.file_id, self.end, body));
-        let mut record = record.freeze();
-        let written = self.file.write_all(self.end, &record).map_err(Error::into_poison);
+        let written = self.file.write_all(self.end, record).map_err(Error::into_poison);
         let refused = matches!(written, Err(Error::Overloaded { .. }));
         if refused && !seeded_bug(Mutant::PartialAppendKept) {
             // A full disk may have taken a part, which must not stay behind the last record when this segment is sealed.
@@ -135,8 +169,7 @@ impl Segment {
         let begin = self.end + if misplaces { 0 } else { RECORD_HEADER_BYTES as u64 };
         self.end += header.record_bytes();
         self.sequence_last = header.sequence_last();
-        record.advance(RECORD_HEADER_BYTES);
-        Ok(Appended { operations: record, sequence_first: header.sequence_first, begin })
+        Ok(Landed { sequence_first: header.sequence_first, begin })
     }
 
     /// The file's id.

@@ -46,8 +46,7 @@ impl Written {
             let mut batch = Batch::new();
             batch.put(format!("key{index}").as_bytes(), b"value");
             batch.delete(b"x");
-            let appended =
-                log.append([batch.into_part().encoded.as_slice()].into_iter(), 2).unwrap();
+            let appended = log.append(&mut [batch.into_part()], 2).unwrap();
             assert_eq!(appended.sequence_first, BEFORE + 1 + index as u64 * 2);
             if matches!(after, After::Sync | After::SyncAndRoll) {
                 assert!(log.sync_all() > 0);
@@ -216,14 +215,14 @@ fn golden_bytes() {
     batch.put(b"k", b"value");
     batch.merge(b"k", b"+");
     batch.delete(b"gone");
-    let payload = batch.into_part().encoded;
+    let payload = batch.into_part().operations().to_vec();
     let record = RecordHeader {
         payload_bytes: u32::try_from(payload.len()).unwrap(),
         operations: 3,
         sequence_first: 0x0103,
         durable_bytes: 32,
     };
-    let bytes = [record.encode(7, 32, &payload), payload.to_vec()].concat();
+    let bytes = [record.encode(7, 32, &payload), payload.clone()].concat();
     assert_eq!(hex(&bytes), GOLDEN_RECORD);
     assert_eq!(RecordHeader::decode(&bytes, 7, 32), Some(record));
 }
