@@ -17,7 +17,7 @@
 //!
 //! Source: failures.md 5.1, S6 and S7; LevelDB's MANIFEST and CURRENT.
 
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 
 mod dissect;

@@ -226,7 +226,8 @@ pub(crate) fn table(bytes: &[u8], show: Show) {
     let Some((key_first, _)) = entries.first() else { return };
     let disk = FlatDisk::default();
     for (kind, file_id) in [(ValueKind::Segment, 1), (ValueKind::Values, 2)] {
-        disk.put(&kind.file_kind().name(file_id), vec![0; 100]);
+        // Room for whatever the entries point to: a table that points to more is refused.
+        disk.put(&kind.file_kind().name(file_id), vec![0; 64 * 1_024]);
     }
     let (values, cache) = (ValueFiles::default(), Arc::new(Cache::new(10_000)));
     let context = TableContext { disk: &disk, values: &values, cache: &cache };

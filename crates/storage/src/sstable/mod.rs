@@ -20,7 +20,7 @@
 //! Source: LevelDB's table format and RocksDB's partitioned index; Putze et al., "Cache-, Hash- and Space-Efficient
 //! Bloom Filters", 2007.
 
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 
 mod writer;
