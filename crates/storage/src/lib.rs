@@ -36,6 +36,8 @@ mod engine;
 
 mod compaction;
 
+mod levels;
+
 mod version;
 
 mod run;

@@ -22,7 +22,7 @@ use crate::dropped::DroppedRange;
 use crate::entry::Pointer;
 use crate::error::Error;
 use crate::fold::Stack;
-use crate::manifest::{Edit, TableRecord};
+use crate::manifest::Edit;
 use crate::run::{LevelCursor, Run, TablePart};
 use crate::sstable::{KeyHash, Table};
 use crate::value_log::ValueFile;
@@ -242,9 +242,4 @@ impl Version {
             }
         }
     }
-}
-
-/// Whether a record read from the manifest can be part of a version.
-pub(crate) fn is_plausible(record: &TableRecord) -> bool {
-    usize::from(record.level) < LEVELS
 }

@@ -15,8 +15,6 @@ mod verify;
 
 mod log;
 
-mod levels;
-
 pub use dump::{FileFormat, dump_file};
 pub use verify::{Checked, StoreReport, verify_store};
 

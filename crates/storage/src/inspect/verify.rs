@@ -21,12 +21,12 @@ use crate::engine::refuse_headless_store;
 use crate::error::Error;
 use crate::files::{CURRENT, FileKind, LOCK, RESERVE, ROOT, StoreFile, is_temporary};
 use crate::finding::{Damage, Note};
+use crate::levels::damage_of_levels;
 use crate::manifest::{Part, State, is_present, parts, read_current, read_state};
 use crate::sstable::{Table, TableContext};
 use crate::value_log::{ValueFile, ValueFiles, ValueKind};
 
 use super::InspectError;
-use super::levels::damage_of_levels;
 use super::log::verify_log;
 
 /// What was checked of one kind of file.

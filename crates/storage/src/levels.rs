@@ -1,16 +1,19 @@
-//! Whether the tables that a manifest lists can be a version: what an open would assert.
+//! Whether the tables that a manifest lists can be a version: what a version asserts of itself.
 //!
-//! Pure; the rules are those of `version.rs`.
+//! Asked before a store is opened, and by whoever verifies one. Pure; the rules are those of `version.rs`.
 
 use crate::manifest::TableRecord;
-use crate::version::{LEVELS, is_plausible};
+use crate::version::LEVELS;
 
 /// What is wrong with the levels, if anything.
-pub(super) fn damage_of_levels<'a>(
+pub(crate) fn damage_of_levels<'a>(
     records: impl Iterator<Item = &'a TableRecord> + Clone,
 ) -> Option<&'static str> {
-    if !records.clone().all(is_plausible) {
+    if !records.clone().all(|record| usize::from(record.level) < LEVELS) {
         return Some("a table lies in a level that does not exist");
+    }
+    if records.clone().any(|record| key_first(record) > record.meta.key_last.as_ref()) {
+        return Some("a table is listed of which nothing lives");
     }
     let of_level = |level: usize| {
         let records = records.clone().filter(move |record| usize::from(record.level) == level);
@@ -73,6 +76,7 @@ mod tests {
             (record(7, ("a", "b"), (1, 1)), "does not exist"),
             (record(0, ("a", "b"), (9, 10)), "in sequence numbers"),
             (record(1, ("c", "c1"), (1, 1)), "in keys"),
+            (record(2, ("c", "b"), (1, 1)), "nothing lives"),
         ];
         for (wrong, word) in rows {
             let mut all = sound.to_vec();
