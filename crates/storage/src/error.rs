@@ -61,7 +61,7 @@ pub enum Error {
     Closed,
 
     /// A bound was reached. Nothing was written; retry later.
-    #[error("{what} limit of {limit} reached")]
+    #[error("{}", overload(*what, *limit))]
     Overloaded {
         /// Which bound.
         what: Limit,
@@ -139,6 +139,16 @@ impl From<LockError> for Error {
             LockError::Held { path } => Error::Locked { path },
             LockError::Failed { path, source } => Error::disk("lock", &path, source),
         }
+    }
+}
+
+fn overload(what: Limit, limit: u64) -> String {
+    match (what, limit) {
+        (Limit::DiskFreeBytes, 0) => "the disk is full; free space on it".to_owned(),
+        (Limit::DiskFreeBytes, limit) => {
+            format!("less than {limit} bytes of the disk are free; free space on it")
+        }
+        (what, limit) => format!("{what} limit of {limit} reached"),
     }
 }
 
