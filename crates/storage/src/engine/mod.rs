@@ -302,7 +302,8 @@ impl Engine {
         self.scrub_file(from, on_read)
     }
 
-    /// Counters and sizes, each of its own moment. Waits for nobody's I/O, except a running removal of files.
+    /// Counters and sizes, each of its own moment. Waits for nobody's I/O, except a running removal of files and the
+    /// making of a log segment ahead of its use.
     pub fn statistics(&self) -> Statistics {
         let tree = self.current_tree();
         let memtables = std::iter::once(&tree.active).chain(&tree.sealed);
