@@ -140,6 +140,9 @@ pub(crate) struct Knobs {
     /// How often the log is synced while writes do not wait for it, for every engine alike; 0 for never
     #[arg(long, default_value_t = 1_000)]
     pub(crate) sync_interval_ms: u64,
+    /// Bytes from which Atoll keeps values outside of its tables; by default what it ships with
+    #[arg(long)]
+    pub(crate) separate_from: Option<u64>,
     /// Where stores are created, each in a directory of its own that is removed afterwards
     #[arg(long, default_value = "target/engines-data")]
     pub(crate) dir: PathBuf,
@@ -186,6 +189,7 @@ impl Knobs {
         words.push(format!("--threads={}", self.threads));
         words.push(format!("--seconds={}", self.seconds));
         words.push(format!("--sync-interval-ms={}", self.sync_interval_ms));
+        words.extend(self.separate_from.map(|bytes| format!("--separate-from={bytes}")));
         words.push(format!("--dir={}", self.dir.display()));
         words
     }

@@ -257,7 +257,8 @@ impl Bench<'_> {
 
     fn setup(&self, durability: Durability) -> Setup<'_> {
         let cache_bytes = self.knobs.cache_bytes(self.args.scenario);
-        Setup { directory: self.directory, cache_bytes, durability }
+        let separate_from = self.knobs.separate_from;
+        Setup { directory: self.directory, cache_bytes, durability, separate_from }
     }
 
     fn fillers<'a>(&self, target: &'a dyn Writes, phase: Phase) -> Vec<Filler<'a>> {

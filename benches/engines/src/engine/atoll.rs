@@ -37,6 +37,7 @@ impl Atoll {
 }
 
 fn options(setup: Setup<'_>) -> Options {
+    let shipped = Options::default();
     Options {
         cache_bytes: setup.cache_bytes,
         memtable_bytes_max: MEMTABLE_BYTES as u64,
@@ -45,7 +46,8 @@ fn options(setup: Setup<'_>) -> Options {
             Durability::Periodic => LogDurability::Periodic,
             Durability::Synced => LogDurability::Fsync,
         },
-        ..Options::default()
+        value_separation_bytes: setup.separate_from.unwrap_or(shipped.value_separation_bytes),
+        ..shipped
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) cache_bytes: u64,
     /// When its writes return.
     pub(crate) durability: Durability,
+    /// Bytes from which Atoll separates values, if not by its default.
+    pub(crate) separate_from: Option<u64>,
 }
 
 /// An engine or a ceiling, by its name on the command line.
