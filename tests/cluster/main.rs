@@ -9,6 +9,7 @@
 //! | `keyspaces` | made anywhere, known everywhere, never twice |
 //! | `faults` | only on nodes that allow them, only for admins |
 //! | `storage` | a store is verified and shown from outside, and left as it is |
+//! | `broken_disk` | a disk that fails stops the node or the request, and nothing acknowledged is lost |
 //! | `dev` | a local cluster of processes that comes back, and goes |
 //! | `wan` | local levels do not know that there is an ocean |
 //! | `kills` | an acknowledged write survives kill -9 (P1) |
@@ -31,6 +32,8 @@ mod keyspaces;
 mod faults;
 
 mod storage;
+
+mod broken_disk;
 
 mod dev;
 

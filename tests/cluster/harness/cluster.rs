@@ -83,6 +83,11 @@ impl Cluster {
         self.nodes[index].take().expect("it runs").terminate().await
     }
 
+    /// Waits until a node ends without being told to: how, and what it said.
+    pub(crate) async fn ended(&mut self, index: usize) -> (ExitStatus, String) {
+        self.nodes[index].take().expect("it runs").ended().await
+    }
+
     /// Starts a node again, on its own port and data.
     pub(crate) async fn restart(&mut self, index: usize) {
         assert!(self.nodes[index].is_none(), "it does not run");

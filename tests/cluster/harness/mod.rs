@@ -23,6 +23,7 @@ mod poll;
 mod ports;
 pub(crate) mod raw;
 mod seats;
+mod strace;
 
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(crate) use folder::{CLUSTER, Folder};
 pub(crate) use node::{NodeProcess, Start, is_running};
 pub(crate) use poll::{PATIENCE, until};
 pub(crate) use seats::Seats;
+pub(crate) use strace::Strace;
 
 /// A name that is one.
 pub(crate) fn name(text: &str) -> Name {

@@ -94,10 +94,16 @@ impl NodeProcess {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).unwrap();
-        until("a node has stopped", async || {
+        self.ended().await.0
+    }
+
+    /// Waits for its end: how it ended, and everything that it said.
+    pub(crate) async fn ended(&mut self) -> (ExitStatus, String) {
+        let status = until("a node has ended", async || {
             self.child.try_wait().unwrap().ok_or_else(|| self.log())
         })
-        .await
+        .await;
+        (status, self.log())
     }
 }
 
