@@ -42,6 +42,11 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Compare the candidates for Atoll's memtable
     Memtables,
+    /// Time how Atoll opens a store that was killed with its whole log to replay
+    Recover(RecoverArgs),
+    /// What `recover` kills
+    #[command(hide = true)]
+    RecoverVictim(RecoverArgs),
     /// Fill the page cache with junk, so that engines get recycled pages
     ///
     /// A guest's first touch of a page makes its host find and zero one: about 13 us per 4 KiB, against 0.3 us for a
@@ -114,6 +119,23 @@ pub(crate) struct WarmArgs {
     /// Size of the file in GiB; by default 92 % of the available memory
     #[arg(long)]
     pub(crate) gib: Option<f64>,
+}
+
+/// What `recover` does.
+#[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// Keys and values in the log, in GiB
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) gib: f64,
+    /// Bytes of every value
+    #[arg(long, default_value_t = 1_024, value_parser = value_bytes)]
+    pub(crate) value: usize,
+    /// Kills
+    #[arg(long, default_value_t = 3)]
+    pub(crate) runs: u32,
+    /// Where stores are created
+    #[arg(long, default_value = "target/engines-data")]
+    pub(crate) dir: PathBuf,
 }
 
 /// What a run can be told.

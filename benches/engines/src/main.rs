@@ -24,6 +24,8 @@ mod warm;
 
 mod memtables;
 
+mod recovery;
+
 mod tables;
 
 mod targets;
@@ -89,6 +91,8 @@ fn run(command: Command) -> Outcome<String> {
         }
         Command::Report(args) => compare::report(&args),
         Command::Memtables => Ok(memtables::measure()),
+        Command::Recover(args) => recovery::recover(&args),
+        Command::RecoverVictim(args) => recovery::fill_and_wait(&args),
         Command::WarmPageCache(args) => warm::warm(&args),
     }
 }

@@ -107,7 +107,7 @@ impl Engine for Atoll {
 }
 
 /// No workload merges; the engine wants an operator all the same.
-struct LastOperand;
+pub(crate) struct LastOperand;
 
 impl MergeOperator for LastOperand {
     fn merge(

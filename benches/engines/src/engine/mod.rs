@@ -16,6 +16,8 @@ mod fjall;
 
 mod bare;
 
+pub(crate) use atoll::LastOperand;
+
 use std::path::Path;
 
 use clap::ValueEnum;
