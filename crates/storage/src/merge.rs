@@ -56,3 +56,14 @@ impl fmt::Display for MergeError {
 }
 
 impl std::error::Error for MergeError {}
+
+/// For tests in which nothing is joined.
+#[cfg(test)]
+pub(crate) struct Unused;
+
+#[cfg(test)]
+impl MergeOperator for Unused {
+    fn merge(&self, _: &[u8], _: Option<&[u8]>, _: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
+        Err(MergeError::new("nothing is joined here"))
+    }
+}

@@ -282,17 +282,9 @@ mod tests {
     use crate::error::Error;
     use crate::harness::FlatDisk;
     use crate::manifest::{Manifest, State, TableRecord};
-    use crate::merge::{MergeError, MergeOperator};
+    use crate::merge::Unused;
     use crate::options::Options;
     use crate::sstable::TableMeta;
-
-    struct Unused;
-
-    impl MergeOperator for Unused {
-        fn merge(&self, _: &[u8], _: Option<&[u8]>, _: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
-            Err(MergeError::new("nothing is joined here"))
-        }
-    }
 
     /// Every checksum of such a manifest is right; opening it once ran into an assertion.
     #[test]

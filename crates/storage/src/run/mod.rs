@@ -191,15 +191,7 @@ mod tests {
     use crate::entry::{Payload, Value};
     use crate::fold::Stack;
     use crate::memtable::Memtable;
-    use crate::merge::{MergeError, MergeOperator};
-
-    struct Unused;
-
-    impl MergeOperator for Unused {
-        fn merge(&self, _: &[u8], _: Option<&[u8]>, _: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
-            Err(MergeError::new("nothing is joined here"))
-        }
-    }
+    use crate::merge::Unused;
 
     fn run(entries: &[(&'static str, u64, Value)]) -> Run {
         let memtable = Arc::new(Memtable::new(1, 0));
