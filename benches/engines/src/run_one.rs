@@ -30,6 +30,9 @@ const COLD_FRACTION: u64 = 40;
 /// Unmeasured reads per record of a store that fits the cache: e^-3, or 5 %, of the records are still missed.
 const CACHED_WARM_UP_ROUNDS: u64 = 3;
 
+/// First number of the threads that are measured.
+const MEASURED_THREADS: usize = 0;
+
 /// First number of the threads that read unmeasured: with those of the measured ones they would choose the same keys, and
 /// whoever keeps what came first would find all of them.
 const WARM_UP_THREADS: usize = 2_000;
@@ -101,7 +104,10 @@ impl Bench<'_> {
         self.fill(&*engine)?;
         files::preload(self.directory)?;
         let everything = Stop::After(CACHED_WARM_UP_ROUNDS * self.population.records);
-        drive(self.warm_up_readers(&*engine, Phase::CachedUniform, Choice::Uniform), everything)?;
+        drive(
+            self.readers(WARM_UP_THREADS, &*engine, Phase::CachedUniform, Choice::Uniform),
+            everything,
+        )?;
         for phase in [Phase::CachedUniform, Phase::CachedZipf] {
             if self.knobs.wants(phase) {
                 reports.push(self.read(&*engine, phase)?);
@@ -135,7 +141,7 @@ impl Bench<'_> {
 
     fn mix(&self, engine: &dyn Engine) -> Outcome<PhaseReport> {
         let zipf = Zipf::new(self.population.records);
-        let readers = self.readers(engine, Phase::Mix, Choice::Zipf(&zipf));
+        let readers = self.readers(MEASURED_THREADS, engine, Phase::Mix, Choice::Zipf(&zipf));
         let seed = |thread: usize| self.seed(Phase::Mix, 1_000 + thread);
         let clients = readers.into_iter().zip(0..);
         let clients = clients.map(|(reader, thread)| Mixer::new(reader, seed(thread))).collect();
@@ -153,8 +159,8 @@ impl Bench<'_> {
             Phase::Miss => Choice::Absent,
             _ => Choice::Uniform,
         };
-        drive(self.warm_up_readers(engine, phase, choice), self.warm_up())?;
-        let clients = self.readers(engine, phase, choice);
+        drive(self.readers(WARM_UP_THREADS, engine, phase, choice), self.warm_up())?;
+        let clients = self.readers(MEASURED_THREADS, engine, phase, choice);
         let report = self.measure(phase, || drive(clients, self.time()))?;
         Ok(PhaseReport { notes: engine.notes(), ..report })
     }
@@ -180,7 +186,7 @@ impl Bench<'_> {
         let engine = self.open()?;
         engine.settle()?;
         files::forget(self.directory)?;
-        let clients = self.readers(&*engine, phase, Choice::Uniform);
+        let clients = self.readers(MEASURED_THREADS, &*engine, phase, Choice::Uniform);
         let few = Stop::After((self.population.records / COLD_FRACTION).max(1));
         let report = self.measure(phase, || drive(clients, few))?;
         let report = PhaseReport { notes: engine.notes(), ..report };
@@ -267,25 +273,8 @@ impl Bench<'_> {
         (0..self.threads(phase)).map(filler).collect()
     }
 
+    /// Readers with the numbers of threads from `first` on.
     fn readers<'a>(
-        &self,
-        engine: &'a dyn Engine,
-        phase: Phase,
-        choice: Choice<'a>,
-    ) -> Vec<Reader<'a>> {
-        self.readers_from(0, engine, phase, choice)
-    }
-
-    fn warm_up_readers<'a>(
-        &self,
-        engine: &'a dyn Engine,
-        phase: Phase,
-        choice: Choice<'a>,
-    ) -> Vec<Reader<'a>> {
-        self.readers_from(WARM_UP_THREADS, engine, phase, choice)
-    }
-
-    fn readers_from<'a>(
         &self,
         first: usize,
         engine: &'a dyn Engine,
