@@ -53,15 +53,21 @@ pub(crate) enum Fold {
 }
 
 impl Stack {
-    /// Adds the next older entry.
+    /// Adds the next older entry. What comes from a file has been asked for by [`accepts`](Stack::accepts) before.
     pub(crate) fn push(&mut self, entry: Entry) {
         debug_assert!(!self.is_settled(), "older entries are hidden by the base");
-        debug_assert!(self.entries.last().is_none_or(|newer| newer.sequence > entry.sequence));
+        debug_assert!(self.accepts(entry.sequence), "entries are pushed from newest to oldest");
         if entry.sequence > self.floor {
             self.entries.push(entry);
         } else {
             self.reached_floor = true;
         }
+    }
+
+    /// Whether an entry with this sequence number is older than all that were pushed.
+    #[inline]
+    pub(crate) fn accepts(&self, sequence: u64) -> bool {
+        self.entries.last().is_none_or(|newer| newer.sequence > sequence)
     }
 
     /// Empties it for a key whose entries up to `floor` were dropped.

@@ -1,6 +1,6 @@
 //! What harnesses are made of: files in memory, and a fuzzer's bytes taken apart.
 //!
-//! Compiled with the feature `fuzzing` only; below the decoders, so that the doors beside them may use it.
+//! Compiled for tests, and with the feature `fuzzing`; below the decoders, so that the doors beside them may use it.
 
 mod disk;
 

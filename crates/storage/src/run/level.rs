@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::cache::CacheUse;
 use crate::entry::Entry;
 use crate::error::Error;
+use crate::fold::Stack;
 use crate::sstable::{Table, TableCursor};
 
 use super::take_entry;
@@ -63,12 +64,12 @@ impl LevelCursor {
         self.current.as_ref().and_then(TableCursor::key)
     }
 
-    /// Takes that entry and moves on.
-    pub(crate) fn take(&mut self) -> Result<Option<Entry>, Error> {
+    /// Takes that entry, which is to be pushed on `stack` if that is not settled, and moves on.
+    pub(super) fn take(&mut self, stack: &Stack) -> Result<Option<Entry>, Error> {
         let Some(current) = &mut self.current else {
             return Ok(None);
         };
-        let entry = take_entry(current)?;
+        let entry = take_entry(current, stack)?;
         if current.key().is_none() {
             self.go_on()?;
         }

@@ -50,12 +50,12 @@ impl Run {
         }
     }
 
-    /// Takes that entry and moves on.
-    fn take(&mut self) -> Result<Option<Entry>, Error> {
+    /// Takes that entry, which is to be pushed on `stack` if that is not settled, and moves on.
+    fn take(&mut self, stack: &Stack) -> Result<Option<Entry>, Error> {
         match self {
             Run::Memtable(cursor) => Ok(cursor.take()),
-            Run::Table(cursor) => take_entry(cursor),
-            Run::Level(cursor) => cursor.take(),
+            Run::Table(cursor) => take_entry(cursor, stack),
+            Run::Level(cursor) => cursor.take(stack),
         }
     }
 }
@@ -135,7 +135,7 @@ impl MergedRuns {
             if first.prefix != prefix || first.run.key() != Some(self.key.as_slice()) {
                 break;
             }
-            if let Some(entry) = first.run.take()? {
+            if let Some(entry) = first.run.take(stack)? {
                 taken_bytes += self.key.len() as u64 + stored_bytes(&entry);
                 if !stack.is_settled() {
                     stack.push(entry);
@@ -166,8 +166,14 @@ impl MergedRuns {
 }
 
 /// Takes the entry that a cursor stands at, and moves it on.
-fn take_entry(cursor: &mut TableCursor) -> Result<Option<Entry>, Error> {
+///
+/// # Errors
+/// [`Error::Corrupt`] if the entry is not older than those on `stack`, which are from newer sources.
+fn take_entry(cursor: &mut TableCursor, stack: &Stack) -> Result<Option<Entry>, Error> {
     let entry = cursor.entry();
+    if entry.as_ref().is_some_and(|entry| !stack.accepts(entry.sequence)) {
+        return Err(cursor.out_of_order());
+    }
     cursor.advance()?;
     Ok(entry)
 }
@@ -188,10 +194,17 @@ mod tests {
     use bytes::Bytes;
 
     use super::{MergedRuns, Run};
-    use crate::entry::{Payload, Value};
+    use crate::cache::{Cache, CacheUse};
+    use crate::entry::{Entry, Payload, Value};
+    use crate::error::Error;
+    use crate::files::FileKind;
     use crate::fold::Stack;
+    use crate::harness::FlatDisk;
     use crate::memtable::Memtable;
     use crate::merge::Unused;
+    use crate::options::Compression;
+    use crate::sstable::{Table, TableContext, TableShape, TableWriter};
+    use crate::value_log::ValueFiles;
 
     fn run(entries: &[(&'static str, u64, Value)]) -> Run {
         let memtable = Arc::new(Memtable::new(1, 0));
@@ -202,6 +215,36 @@ mod tests {
             memtable.insert(sequence, [(key, value)].into_iter(), &Unused);
         }
         Run::Memtable(memtable.cursor(&[], None, u64::MAX))
+    }
+
+    /// The manifest gives tables their places; one in a wrong place must not hide what is newer.
+    #[test]
+    fn an_older_source_with_a_newer_entry_is_corrupt() {
+        let disk = FlatDisk::default();
+        let (values, cache) = (ValueFiles::default(), Arc::new(Cache::new(10_000)));
+        let context = TableContext { disk: &disk, values: &values, cache: &cache };
+        let shape =
+            TableShape { block_bytes: 100, bloom_bits_per_key: 0, compression: Compression::None };
+        let tables = [(3, 7), (4, 8)].map(|(file_id, sequence)| {
+            let mut writer = TableWriter::create(&disk, file_id, shape).unwrap();
+            let value = Value::Merge(Payload::Inline(Bytes::from_static(b"+")));
+            writer.add(b"key", &Entry { sequence, value }).unwrap();
+            let meta = writer.finish().unwrap();
+            Arc::new(Table::open(&context, meta).unwrap())
+        });
+        let merge = |order: [usize; 2]| {
+            let runs = order.map(|at| tables[at].cursor(&[], None, CacheUse::Bypass).unwrap());
+            let mut merged =
+                MergedRuns::new(runs.into_iter().map(Run::Table).collect(), Arc::new([]));
+            merged.next_key(&mut Stack::default())
+        };
+        assert!(merge([1, 0]).unwrap().is_some());
+        let misplaced = merge([0, 1]);
+        let wrong = FileKind::Table.name(4);
+        assert!(
+            matches!(&misplaced, Err(Error::Corrupt { file, .. }) if *file == wrong),
+            "{misplaced:?}"
+        );
     }
 
     #[test]

@@ -5,7 +5,11 @@
 //! 1. The current key is in a buffer that all entries and all blocks share: a step cuts it and appends the suffix.
 //! 2. The value stays in the block until it is asked for; then it is a slice of the block's bytes.
 //!
-//! Invariant: at the end, and after an error, there is no current key and no current entry.
+//! Invariants
+//! - At the end, and after an error, there is no current key and no current entry.
+//! - Keys ascend and equal keys descend by sequence number, from block to block as well: what does not is malformed.
+
+use std::cmp::Ordering;
 
 use crate::entry::Entry;
 use crate::sstable::bisect::{PREFIX_BYTES, prefix};
@@ -19,12 +23,15 @@ pub(crate) struct BlockCursor {
     block: Block,
     /// Where the entry behind the current one begins.
     next: usize,
+    /// The current key; at the end of a block, its last one.
     key: Vec<u8>,
+    /// The sequence number of that key's entry; `None` where the walk begins.
+    sequence: Option<u64>,
     current: Option<(EntryHead, Stored)>,
 }
 
 impl BlockCursor {
-    /// Moves to the first entry of `block`.
+    /// Moves to the first entry of `block`, which is behind all entries walked so far.
     pub(crate) fn enter(&mut self, block: Block, file_ids: &[u64]) -> Result<(), Malformed> {
         self.block = block;
         self.go_to(0, file_ids)
@@ -33,6 +40,7 @@ impl BlockCursor {
     /// Moves to the first entry of the block whose key is at least `key`.
     pub(crate) fn seek(&mut self, key: &[u8], file_ids: &[u64]) -> Result<(), Malformed> {
         self.current = None;
+        self.sequence = None;
         self.go_to(self.block.restart_before(key)?, file_ids)?;
         while self.key().is_some_and(|current| current < key) {
             self.advance(file_ids)?;
@@ -51,11 +59,19 @@ impl BlockCursor {
         }
         let head = EntryHead::decode(body, self.next).ok_or(Malformed)?;
         let stored = head.stored(body, file_ids).ok_or(Malformed)?;
-        if head.shared > self.key.len() {
-            return Err(Malformed);
+        let suffix = head.suffix(body);
+        let rest = self.key.get(head.shared..).ok_or(Malformed)?;
+        if let Some(newer) = self.sequence {
+            // Up to `rest` and `suffix` both keys are the same.
+            match rest.cmp(suffix) {
+                Ordering::Less => {}
+                Ordering::Equal if newer > head.sequence => {}
+                Ordering::Equal | Ordering::Greater => return Err(Malformed),
+            }
         }
         self.key.truncate(head.shared);
-        self.key.extend_from_slice(head.suffix(body));
+        self.key.extend_from_slice(suffix);
+        self.sequence = Some(head.sequence);
         debug_assert!(head.end > self.next, "every step leads on");
         self.next = head.end;
         self.current = Some((head, stored));
@@ -103,9 +119,9 @@ impl BlockCursor {
 
     fn go_to(&mut self, offset: usize, file_ids: &[u64]) -> Result<(), Malformed> {
         self.next = offset;
-        self.key.clear();
         self.current = None;
-        if offset >= self.block.body().len() {
+        let body = self.block.body();
+        if EntryHead::decode(body, offset).is_none_or(|head| head.shared > 0) {
             return Err(Malformed);
         }
         self.advance(file_ids)

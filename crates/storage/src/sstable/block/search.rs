@@ -22,6 +22,8 @@ use super::{Block, Malformed};
 
 impl Block {
     /// Pushes the entries of `key` on `stack`, newest first, until it is settled.
+    ///
+    /// An entry that is not older than what is on the stack, from this block or from newer ones, is malformed.
     pub(crate) fn gather(
         &self,
         key: &[u8],
@@ -33,7 +35,6 @@ impl Block {
         let mut at = self.restart_before(key)?;
         let mut matched = 0;
         let mut key_bytes = 0;
-        let mut newer = None;
         while at < body.len() {
             let head = EntryHead::decode(body, at).ok_or(Malformed)?;
             let suffix = head.suffix(body);
@@ -51,7 +52,7 @@ impl Block {
                 Ordering::Equal => {
                     matched = key.len();
                     let stored = head.stored(body, file_ids).ok_or(Malformed)?;
-                    if newer.replace(head.sequence).is_some_and(|newer| newer <= head.sequence) {
+                    if !stack.accepts(head.sequence) {
                         return Err(Malformed);
                     }
                     stack.push(head.entry(stored, &self.payload));

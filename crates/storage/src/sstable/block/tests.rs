@@ -73,6 +73,36 @@ fn pointers_outside_the_references_are_malformed() {
     assert!(block.gather(b"key", &[], &mut Stack::default()).is_err());
 }
 
+#[test]
+fn entries_out_of_order_are_malformed() {
+    let merge = |sequence| Entry { sequence, value: Value::Merge(inline(b"+")) };
+    for second in [5, 6] {
+        let block = build(&[(b"key", merge(5)), (b"key", merge(second))]);
+        assert!(block.gather(b"key", &[], &mut Stack::default()).is_err());
+        let mut cursor = BlockCursor::default();
+        cursor.enter(block, &[]).unwrap();
+        assert!(cursor.advance(&[]).is_err());
+        assert!(cursor.key().is_none());
+    }
+    // What newer blocks or tables hold of the key is on the stack.
+    let mut stack = Stack::default();
+    stack.push(merge(5));
+    assert!(build(&[(b"key", merge(6))]).gather(b"key", &[], &mut stack.clone()).is_err());
+    assert!(build(&[(b"key", merge(4))]).gather(b"key", &[], &mut stack).is_ok());
+    let mut cursor = BlockCursor::default();
+    cursor.enter(build(&[(b"key", merge(5))]), &[]).unwrap();
+    for (key, sequence, is_behind) in [
+        (b"key", 6, false),
+        (b"key", 5, false),
+        (b"kex", 1, false),
+        (b"key", 4, true),
+        (b"kez", 9, true),
+    ] {
+        let entered = cursor.enter(build(&[(key, merge(sequence))]), &[]);
+        assert_eq!(entered.is_ok(), is_behind, "{key:?} {sequence}");
+    }
+}
+
 /// Sorted keys out of few letters, so that they share much; some with several entries.
 fn keyed() -> impl Strategy<Value = Vec<(Vec<u8>, Entry)>> {
     let key = prop::collection::vec(0u8..3, 0..10);

@@ -84,6 +84,11 @@ impl TableCursor {
         self.block.entry()
     }
 
+    /// The error of an entry that is not older than those of newer tables; ends the walk.
+    pub(crate) fn out_of_order(&mut self) -> Error {
+        self.malformed(Malformed)
+    }
+
     /// Moves to the next entry, or to the end.
     ///
     /// # Errors

@@ -209,7 +209,7 @@ impl Table {
     }
 
     fn malformed(&self, offset: u64) -> Error {
-        self.file.corrupt(offset, "block is malformed")
+        self.file.corrupt(offset, "block is malformed, or its entries are out of order")
     }
 }
 

@@ -49,7 +49,6 @@ struct Tally<'a> {
     parts: &'a Parts,
     cursor: BlockCursor,
     key: Vec<u8>,
-    sequence: u64,
     entries: u64,
     sequence_min: u64,
     sequence_max: u64,
@@ -63,7 +62,6 @@ impl<'a> Tally<'a> {
             parts,
             cursor: BlockCursor::default(),
             key: Vec::new(),
-            sequence: 0,
             entries: 0,
             sequence_min: u64::MAX,
             sequence_max: 0,
@@ -98,13 +96,8 @@ impl<'a> Tally<'a> {
     /// Adds the cursor's current entry.
     fn verify_entry(&mut self, entry: &Entry) -> Result<(), &'static str> {
         let key = self.cursor.key().ok_or("entry without a key")?;
-        if self.entries == 0 {
-            if key != self.table.meta.key_first.as_ref() {
-                return Err("first key and manifest disagree");
-            }
-        } else if key < self.key.as_slice() || (key == self.key && entry.sequence >= self.sequence)
-        {
-            return Err("entries are out of order");
+        if self.entries == 0 && key != self.table.meta.key_first.as_ref() {
+            return Err("first key and manifest disagree");
         }
         let absent = !self.parts.filter.may_contain(KeyHash::of(key))
             || !self.parts.prefixes.may_contain_range(key, None);
@@ -123,7 +116,6 @@ impl<'a> Tally<'a> {
         }
         self.key.clear();
         self.key.extend_from_slice(key);
-        self.sequence = entry.sequence;
         self.entries += 1;
         self.sequence_min = self.sequence_min.min(entry.sequence);
         self.sequence_max = self.sequence_max.max(entry.sequence);
