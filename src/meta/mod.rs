@@ -7,10 +7,12 @@
 //! 2. [`Meta::claim`] checks that the directory belongs to the node that opens it; on first use it writes that down.
 //! 3. [`Meta::begin_life`] hands out the incarnation: the stored one if the last stop was clean (and removes the
 //!    clean marker, durably, before it returns), a new random one otherwise.
-//! 4. [`Meta::end_life`] writes the clean marker with the counters, after the engine was closed.
+//! 4. [`Meta::end_life`] writes the clean marker with the counters and the engine's position, after it was closed.
 //!
 //! Invariants
 //! - While a node serves there is no clean marker.
+//! - A marker counts only where the engine stands as it stood then: redb answers damage to its last commit with the one
+//!   before, and a marker that comes back that way would have dots minted twice.
 //! - A topology is stored durably before it is acted on.
 //! - A full disk refuses a change and no more: the next call opens the database again.
 //!
@@ -36,6 +38,9 @@ use serde::{Deserialize, Serialize};
 
 /// All facts, by name.
 const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
+
+/// Name of the clean marker.
+const CLEAN_STOP: &str = "clean-stop";
 
 /// Version byte in front of every fact.
 const FACT_VERSION: u8 = 1;
@@ -89,6 +94,8 @@ pub struct BegunLife {
 struct CleanMarker {
     incarnation: Incarnation,
     minted: Vec<(u32, u64)>,
+    /// Sequence number of the engine's last write.
+    sequence: u64,
 }
 
 /// Why metadata cannot be used.
@@ -192,17 +199,22 @@ impl Meta {
         }
     }
 
-    /// The incarnation to mint under; `fresh` is used unless the last stop was clean.
+    /// The incarnation to mint under; `fresh` is used unless the last stop was clean, and nothing was written to the
+    /// engine since: `sequence` is that of its last write.
     ///
     /// # Errors
     /// [`MetaError`]; nothing may be served then.
-    pub fn begin_life(&self, fresh: Incarnation) -> Result<BegunLife, MetaError> {
-        let marker = self.read::<CleanMarker>("clean")?;
+    pub fn begin_life(&self, fresh: Incarnation, sequence: u64) -> Result<BegunLife, MetaError> {
+        let marker = self.read::<CleanMarker>(CLEAN_STOP)?;
         let last = self.read::<Incarnation>("incarnation")?;
-        if marker.is_some() && !seeded_bug(Mutant::CleanMarkerKept) {
-            self.remove("clean")?;
+        let is_kept = seeded_bug(Mutant::CleanMarkerKept);
+        if marker.is_some() && !is_kept {
+            self.remove(CLEAN_STOP)?;
         }
-        let (incarnation, minted, last_stop) = match (marker, last) {
+        // Both of these bugs need a marker that is believed whatever was written since.
+        let is_unbound = is_kept || seeded_bug(Mutant::CleanMarkerEarly);
+        let is_of_now = |marker: &CleanMarker| marker.sequence == sequence || is_unbound;
+        let (incarnation, minted, last_stop) = match (marker.filter(is_of_now), last) {
             (Some(marker), Some(last)) if marker.incarnation == last => {
                 let minted = marker.minted.into_iter().map(|(p, count)| (Partition(p), count));
                 (last, minted.collect(), LastStop::Clean)
@@ -219,7 +231,7 @@ impl Meta {
         Ok(BegunLife { incarnation, minted, last_stop })
     }
 
-    /// Writes the clean marker. The storage engine must be closed already.
+    /// Writes the clean marker. The storage engine must be closed already; `sequence` is that of its last write.
     ///
     /// # Errors
     /// [`MetaError`]; the next start will then mint a new incarnation.
@@ -227,9 +239,10 @@ impl Meta {
         &self,
         incarnation: Incarnation,
         minted: &BTreeMap<Partition, u64>,
+        sequence: u64,
     ) -> Result<(), MetaError> {
         let minted = minted.iter().map(|(partition, count)| (partition.0, *count)).collect();
-        self.write("clean", &CleanMarker { incarnation, minted })
+        self.write(CLEAN_STOP, &CleanMarker { incarnation, minted, sequence })
     }
 
     /// The newest stored topology.

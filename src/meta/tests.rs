@@ -19,22 +19,36 @@ fn the_incarnation_is_reused_only_after_a_clean_stop() {
     let path = folder.path().join("meta.redb");
     let open = || Meta::open(&path).unwrap();
 
-    let first = open().begin_life(Incarnation(1)).unwrap();
+    let first = open().begin_life(Incarnation(1), 70).unwrap();
     assert_eq!((first.last_stop, first.incarnation), (LastStop::FirstBoot, Incarnation(1)));
 
-    let unclean = open().begin_life(Incarnation(2)).unwrap();
+    let unclean = open().begin_life(Incarnation(2), 70).unwrap();
     assert_eq!((unclean.last_stop, unclean.incarnation), (LastStop::Unclean, Incarnation(2)));
 
     let minted = BTreeMap::from([(Partition(3), 17)]);
-    open().end_life(Incarnation(2), &minted).unwrap();
-    let clean = open().begin_life(Incarnation(3)).unwrap();
+    open().end_life(Incarnation(2), &minted, 70).unwrap();
+    let clean = open().begin_life(Incarnation(3), 70).unwrap();
     assert_eq!((clean.last_stop, clean.incarnation), (LastStop::Clean, Incarnation(2)));
     assert_eq!(clean.minted, minted);
 
-    let marker_is_spent = open().begin_life(Incarnation(4)).unwrap();
+    let marker_is_spent = open().begin_life(Incarnation(4), 70).unwrap();
     assert_eq!(marker_is_spent.last_stop, LastStop::Unclean);
     assert_eq!(marker_is_spent.incarnation, Incarnation(4));
     assert!(marker_is_spent.minted.is_empty());
+}
+
+/// redb answers damage to its last commit, which removed the marker, with the commit before.
+#[test]
+fn a_clean_marker_from_before_the_last_write_is_not_believed() {
+    let folder = TempDir::new().unwrap();
+    let meta = Meta::open(&folder.path().join("meta.redb")).unwrap();
+    meta.begin_life(Incarnation(1), 0).unwrap();
+    meta.end_life(Incarnation(1), &BTreeMap::new(), 70).unwrap();
+    let rolled_back = meta.begin_life(Incarnation(2), 71).unwrap();
+    assert_eq!(
+        (rolled_back.last_stop, rolled_back.incarnation),
+        (LastStop::Unclean, Incarnation(2))
+    );
 }
 
 #[test]

@@ -95,7 +95,9 @@ impl Data {
     /// # Errors
     /// [`StartError::Meta`]; nothing may be served then.
     pub fn begin_life(&self, env: &Env) -> Result<BegunLife, StartError> {
-        let life = self.meta.begin_life(Incarnation(env.random_u64()))?;
+        let life = self
+            .meta
+            .begin_life(Incarnation(env.random_u64()), self.engine.snapshot().sequence())?;
         let (node, incarnation) = (&self.owner, life.incarnation);
         match life.last_stop {
             LastStop::FirstBoot => tracing::info!(%node, %incarnation, "first boot"),

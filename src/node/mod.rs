@@ -180,7 +180,8 @@ impl Node {
     pub async fn stop(self) -> Result<(), StartError> {
         tracing::info!(operations = self.coordinator.operations().running(), "stopping: draining");
         if seeded_bug(Mutant::CleanMarkerEarly) {
-            self.meta.end_life(self.replica.incarnation(), &self.replica.minted())?;
+            let sequence = self.engine.snapshot().sequence();
+            self.meta.end_life(self.replica.incarnation(), &self.replica.minted(), sequence)?;
         }
         self.service.drain();
         let deadline = self.env.mono().after(DRAIN_MAX);
@@ -196,9 +197,10 @@ impl Node {
         self.storage_tasks.stop().await;
         let (engine, meta, replica) = (self.engine, self.meta, self.replica);
         let closed = self.env.blocking(move || {
+            let sequence = engine.snapshot().sequence();
             engine.close()?;
             if !replica.has_unwritten() {
-                meta.end_life(replica.incarnation(), &replica.minted())?;
+                meta.end_life(replica.incarnation(), &replica.minted(), sequence)?;
             }
             Ok::<(), StartError>(())
         });

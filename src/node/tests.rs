@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::{Identity, Role};
-use atoll_protocol::ids::{Epoch, Name};
+use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::quorum::Level;
 use atoll_protocol::wire::{
     self, Envelope, Failure, GetRequest, Invalid, NodeState, PutBody, PutRequest, Reply, Request,
@@ -137,6 +137,17 @@ impl Cluster {
                 // bounded poll: the whole test has a deadline.
                 self.env.sleep(Duration::from_millis(20)).await;
             }
+        }
+    }
+
+    async fn incarnation(&self, index: usize) -> Incarnation {
+        let mut client = self.client(index).await;
+        let Reply::Status(reports) = client.ask(Request::Status, Bytes::new()).await.0 else {
+            panic!("status expected");
+        };
+        match &reports[index].state {
+            NodeState::Up(status) => status.incarnation,
+            down => panic!("{down:?}"),
         }
     }
 
@@ -314,6 +325,27 @@ async fn any_node_tells_of_the_storage_of_all() {
         cluster.stop(0).await;
         let silent = client.storage().await.into_iter().find(|it| it.node.as_str() == "eu-0");
         assert!(silent.unwrap().told.is_err());
+    })
+    .await;
+}
+
+/// What redb does by itself when its last commit is damaged, done by hand. Found by the simulator.
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_that_was_rolled_back_does_not_bring_an_incarnation_back() {
+    within_patience(async {
+        let mut cluster = Cluster::start(&[("eu", 1)]).await;
+        let metadata = cluster.path("data-eu-0").join("meta.redb");
+        let first = cluster.incarnation(0).await;
+        cluster.stop(0).await;
+        let rolled_back = std::fs::read(&metadata).unwrap();
+        cluster.restart(0).await;
+        assert_eq!(cluster.incarnation(0).await, first, "the stop was clean");
+        let put = cluster.client(0).await.put("k", "v", Level::One, None).await;
+        assert!(matches!(put, Reply::Put(_)), "{put:?}");
+        cluster.stop(0).await;
+        std::fs::write(&metadata, rolled_back).unwrap();
+        cluster.restart(0).await;
+        assert_ne!(cluster.incarnation(0).await, first);
     })
     .await;
 }
