@@ -6,11 +6,13 @@
 //! - Every keyspace of a view has its placement tables in the same view.
 //! - The keyspaces are stored before they are published.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
+use atoll_protocol::ids::{DcIndex, KeyspaceId, Name, NodeIndex};
 use atoll_protocol::keyspace::{Keyspace, KeyspaceMap};
+use atoll_protocol::merkle::ReplicaSets;
 use atoll_protocol::token::Partition;
 use atoll_protocol::topology::{Placement, Topology};
 use atoll_protocol::wire::{Gossip, PeerNotice};
@@ -27,6 +29,7 @@ pub struct View {
     /// The keyspaces.
     pub keyspaces: KeyspaceMap,
     placement: Placement,
+    sets: BTreeMap<KeyspaceId, ReplicaSets>,
 }
 
 /// The replicas of a key.
@@ -113,7 +116,10 @@ pub enum ChangeError<E> {
 impl View {
     fn new(topology: Arc<Topology>, keyspaces: KeyspaceMap) -> Self {
         let placement = Placement::compute(&topology, keyspaces.pairs(&topology));
-        Self { topology, keyspaces, placement }
+        let sets_of =
+            |keyspace: &Arc<Keyspace>| (keyspace.id, ReplicaSets::of(keyspace.pairs(&topology)));
+        let sets = keyspaces.iter().map(sets_of).collect();
+        Self { topology, keyspaces, placement, sets }
     }
 
     /// The keyspace of that name.
@@ -133,6 +139,16 @@ impl View {
             nodes.extend(row.iter().map(|&node| (node, dc)));
         }
         Replicas { counts, nodes }
+    }
+
+    /// Which nodes replicate `keyspace`, as a number that keyspaces with the same replicas share.
+    pub fn replica_sets(&self, keyspace: &Keyspace) -> ReplicaSets {
+        self.sets.get(&keyspace.id).copied().unwrap_or(ReplicaSets(0))
+    }
+
+    /// The same of a keyspace id; `None` if there is no such keyspace.
+    pub fn replica_sets_by_id(&self, keyspace: KeyspaceId) -> Option<ReplicaSets> {
+        self.sets.get(&keyspace).copied()
     }
 
     /// What this node tells its peers of what all should agree on; `boot` is the random number of its process.

@@ -3,11 +3,12 @@
 //! 1. [`Config::load`] reads the file; unknown keys are errors.
 //! 2. Every problem is reported at once, with the key, what was found and the fix.
 //! 3. Paths are relative to the file.
-//! 4. `storage.rs` has the storage section, with the bounds of each of its values.
+//! 4. `storage.rs` and `repair.rs` have a section each, with the bounds of its values.
 //!
 //! The file describes one node; keyspaces and placement live in the cluster. The certificate says who the node is; the
 //! configuration repeats it so that a mix-up is noticed at start.
 
+mod repair;
 mod storage;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use atoll_protocol::ids::Name;
 use serde::{Deserialize, Serialize};
 
+pub use repair::{RawRepair, RepairConfig};
 pub use storage::{Durability, RawStorage, StorageConfig};
 
 /// A checked configuration.
@@ -44,6 +46,8 @@ pub struct Config {
     pub key: PathBuf,
     /// How it stores.
     pub storage: StorageConfig,
+    /// How often replicas are compared.
+    pub repair: RepairConfig,
 }
 
 /// The file as it is written.
@@ -59,6 +63,9 @@ pub struct RawConfig {
     /// Its storage.
     #[serde(default)]
     pub storage: RawStorage,
+    /// Anti-entropy.
+    #[serde(default)]
+    pub repair: RawRepair,
 }
 
 /// `[node]`.
@@ -162,6 +169,7 @@ impl Config {
                 key: self.key.clone(),
             },
             storage: self.storage.to_raw(),
+            repair: self.repair.to_raw(),
         }
     }
 }
@@ -183,6 +191,7 @@ impl RawConfig {
             ));
         });
         let storage = self.storage.check(&mut problems);
+        let repair = self.repair.check(&mut problems);
         let (Some(node), Some(dc), Some(rack), Ok(listen)) = (node, dc, rack, listen) else {
             return Err(problems);
         };
@@ -200,6 +209,7 @@ impl RawConfig {
             certificate: base.join(&self.tls.certificate),
             key: base.join(&self.tls.key),
             storage,
+            repair,
         })
     }
 }

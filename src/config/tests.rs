@@ -21,6 +21,7 @@ fn raw(storage: RawStorage) -> RawConfig {
             key: PathBuf::from("eu-1.key"),
         },
         storage,
+        repair: RawRepair::default(),
     }
 }
 
@@ -104,4 +105,30 @@ fn all_problems_of_a_section_are_reported_at_once() {
     })
     .unwrap_err();
     assert_eq!(problems.len(), 6, "{problems:#?}");
+}
+
+#[test]
+fn the_cycle_of_repair_is_a_span_within_bounds() {
+    let check = |text: &str| {
+        let repair: RawRepair = toml::from_str(text).unwrap();
+        let raw = RawConfig { repair, ..raw(RawStorage::default()) };
+        raw.check(Path::new("base")).map(|config| config.repair)
+    };
+    assert_eq!(check("").unwrap(), RepairConfig { cycle: Duration::from_secs(3_600) });
+    for (text, seconds) in [("1s", 1), ("90m", 5_400), ("30days", 2_592_000)] {
+        let config = check(&format!("cycle = \"{text}\"\n")).unwrap();
+        assert_eq!(config.cycle, Duration::from_secs(seconds), "{text}");
+        let shown = toml::to_string(&config.to_raw()).unwrap();
+        assert_eq!(check(&shown), Ok(config), "{shown}");
+    }
+    for text in ["0s", "999ms", "31days", "soon", ""] {
+        let problems = check(&format!("cycle = \"{text}\"\n")).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        let problem = &problems[0];
+        assert!(
+            problem.contains("repair.cycle") && problem.contains(&format!("`{text}`")),
+            "{problem}"
+        );
+        assert!(problem.contains("1s") && problem.contains("1h"), "{problem}");
+    }
 }

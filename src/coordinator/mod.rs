@@ -37,6 +37,7 @@ use atoll_seeded_bug::{Mutant, seeded_bug};
 use crate::cluster::{Cluster, View};
 use crate::env::Env;
 use crate::net::Peers;
+use crate::repair::Repair;
 use crate::replica::Replica;
 
 pub use get::{Get, GetAnswer};
@@ -75,6 +76,7 @@ struct Parts {
     cluster: Arc<Cluster>,
     peers: Arc<Peers>,
     replica: Replica,
+    repair: Repair,
     operations: Operations,
     counters: CoordinatorCounters,
 }
@@ -89,12 +91,14 @@ pub struct Surroundings {
     pub peers: Arc<Peers>,
     /// This node's replica.
     pub replica: Replica,
+    /// Told who missed what.
+    pub repair: Repair,
 }
 
 impl Coordinator {
     /// A coordinator without operations.
     pub fn new(surroundings: Surroundings) -> Self {
-        let Surroundings { env, cluster, peers, replica } = surroundings;
+        let Surroundings { env, cluster, peers, replica, repair } = surroundings;
         let is_reused = seeded_bug(Mutant::OperationIdsRestart);
         let first_id = if is_reused { 1 } else { env.random_u64() };
         let parts = Parts {
@@ -102,6 +106,7 @@ impl Coordinator {
             cluster,
             peers,
             replica,
+            repair,
             operations: Operations::new(first_id),
             counters: CoordinatorCounters::default(),
         };

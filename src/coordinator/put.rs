@@ -181,6 +181,8 @@ impl Coordinator {
             }
             PutEffect::Missed { owner } => {
                 Self::count(&self.parts.counters.missed);
+                let sets = run.target.view.replica_sets(&run.target.keyspace);
+                self.parts.repair.owe(owner, sets, run.target.partition);
                 tracing::debug!(?owner, partition = run.target.partition.0, "replica missed a put");
             }
             PutEffect::WakeAt(at) => {

@@ -46,6 +46,7 @@ use crate::env::Env;
 use crate::membership::Membership;
 use crate::meta::{BegunLife, Meta};
 use crate::net::{Faults, LinkServer, Peers, Transport, serve_links};
+use crate::repair::{Repair, RepairPacing};
 use crate::replica::{Life, Replica};
 use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
@@ -94,6 +95,8 @@ pub struct Parts {
     pub durability: Durability,
     /// How background work is paced.
     pub pacing: Pacing,
+    /// How anti-entropy is paced.
+    pub repair: RepairPacing,
     /// Where the engine's syncs are counted.
     pub syncs: Arc<SyncMeter>,
 }
@@ -110,12 +113,18 @@ pub struct Node {
     peers: Arc<Peers>,
     service: Service,
     coordinator: Coordinator,
+    repair: Repair,
     replica: Replica,
     engine: Arc<Engine>,
     meta: Arc<Meta>,
 }
 
 impl Node {
+    /// Its anti-entropy.
+    pub fn repair(&self) -> &Repair {
+        &self.repair
+    }
+
     /// Starts serving on `parts`.
     pub fn start(parts: Parts) -> Self {
         let Parts { env, transport, faults, engine, meta, life, topology, .. } = parts;
@@ -127,11 +136,14 @@ impl Node {
         let replica = Replica::start(env.clone(), &storage_tasks, engine.clone(), partitions, life);
         let cluster = Cluster::new(parts.own, topology, parts.keyspaces, meta.clone());
         let cluster = Arc::new(cluster);
+        let repair =
+            Repair::new(env.clone(), cluster.clone(), peers.clone(), replica.clone(), parts.repair);
         let coordinator = Coordinator::new(Surroundings {
             env: env.clone(),
             cluster: cluster.clone(),
             peers: peers.clone(),
             replica: replica.clone(),
+            repair: repair.clone(),
         });
         let boot = parts.facts.boot;
         let service = Service::new(service::Parts {
@@ -141,12 +153,14 @@ impl Node {
             peers: peers.clone(),
             replica: replica.clone(),
             coordinator: coordinator.clone(),
+            repair: repair.clone(),
             faults,
             facts: parts.facts,
             syncs: parts.syncs,
         });
         let links = LinkServer::new(tasks.clone(), peers.clone(), Arc::new(service.clone()));
         tasks.spawn("accept", serve_links(links.clone(), transport.clone()));
+        repair.start(&tasks);
         let node = Self {
             env: env.clone(),
             tasks: tasks.clone(),
@@ -156,6 +170,7 @@ impl Node {
             peers: peers.clone(),
             service,
             coordinator,
+            repair,
             replica,
             engine,
             meta,

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::meta::{Meta, Owner};
 use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
+use crate::repair::RepairPacing;
 use crate::service::ProcessFacts;
 
 /// How a node is started besides its configuration.
@@ -90,6 +91,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
             &config.storage.options(),
             config.storage.compaction_bytes_per_second_max,
         ),
+        repair: RepairPacing { cycle: config.repair.cycle },
         syncs: data.syncs,
     }))
 }

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use super::{Node, NodeOptions, Wan, start};
 use crate::cert::{self, Validity};
-use crate::config::{Config, StorageConfig};
+use crate::config::{Config, RepairConfig, StorageConfig};
 use crate::env::{Env, RealEnv};
 use crate::net::FaultPolicy;
 
@@ -100,6 +100,7 @@ impl Cluster {
             certificate: self.path(&format!("{id}.crt")),
             key: self.path(&format!("{id}.key")),
             storage: StorageConfig { memtable_bytes_max: 1 << 20, ..StorageConfig::default() },
+            repair: RepairConfig::default(),
         }
     }
 
@@ -147,7 +148,7 @@ impl Cluster {
         };
         match &reports[index].state {
             NodeState::Up(status) => status.incarnation,
-            down => panic!("{down:?}"),
+            down @ NodeState::Down { .. } => panic!("{down:?}"),
         }
     }
 

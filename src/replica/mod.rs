@@ -13,6 +13,7 @@
 //!    is being synced.
 //! 3. A blind apply adds a merge operand without a read. Only keys of `lww` keyspaces are read first, to count losers.
 //! 4. Workers write concurrently; the engine shares one fsync among them (group commit).
+//! 5. Every write marks its Merkle leaf ([`LeafMarks`]), so that `src/repair` hashes only what changed.
 //!
 //! Invariants
 //! - A counter is minted once per (incarnation, partition), and counters only grow.
@@ -25,6 +26,7 @@
 //! Source: Dynamo §4.3–4.4; one writer per partition in place of a lock is the single-writer principle.
 
 mod keys;
+mod marks;
 mod merge;
 mod mint;
 mod signal;
@@ -40,10 +42,11 @@ use std::time::Duration;
 
 use atoll_protocol::ids::Incarnation;
 use atoll_protocol::limits::Limit;
+use atoll_protocol::merkle::Holding;
 use atoll_protocol::record::Record;
-use atoll_protocol::token::{Partition, Partitions};
+use atoll_protocol::token::{Partition, Partitions, Token};
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use atoll_storage::{Engine, Statistics};
+use atoll_storage::{Engine, ScanLimit, Statistics};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
@@ -52,6 +55,7 @@ use crate::env::Env;
 use crate::tasks::Tasks;
 
 pub use keys::StoredKey;
+pub use marks::LeafMarks;
 pub use merge::JoinRecords;
 pub use mint::{MintError, MintRequest};
 pub use signal::WriteSignal;
@@ -92,6 +96,7 @@ struct Shared {
     /// Greatest counter minted per partition. Each entry is written by its stripe's worker only.
     minted: Mutex<BTreeMap<Partition, u64>>,
     writes: Arc<WriteSignal>,
+    marks: LeafMarks,
 }
 
 /// A put on its way through the own replica.
@@ -143,6 +148,7 @@ impl Replica {
             unwritten: AtomicUsize::default(),
             minted: Mutex::new(life.minted),
             writes: Arc::default(),
+            marks: LeafMarks::new(partitions),
         });
         let stripes = (0..STRIPES)
             .map(|_| {
@@ -185,6 +191,60 @@ impl Replica {
     /// Cost: no I/O while the key is in memory, one block read per candidate table otherwise, on the caller's thread.
     pub fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
         self.shared.read(key)
+    }
+
+    /// Keys of the tokens `range`, both inclusive, above `after`, with the digests of their records: a page of about
+    /// `bytes_max` bytes of keys, and whether there are more.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Storage`]; damage is never "absent".
+    ///
+    /// Cost: reads no value. Blocks on disk.
+    pub fn holdings(
+        &self,
+        range: (Token, Token),
+        after: Option<&[u8]>,
+        bytes_max: usize,
+    ) -> Result<(Vec<Holding>, bool), ReplicaError> {
+        let mut range = StoredKey::range(range);
+        if let Some(after) = after.filter(|after| *after >= range.start.as_slice()) {
+            // The least key above it.
+            range.start = [after, &[0]].concat();
+        }
+        let limit = ScanLimit { entries_max: bytes_max, bytes_max };
+        let mut holdings = Vec::new();
+        loop {
+            let page = self.shared.engine.scan_digests(&range.start..&range.end, limit);
+            let page = page.map_err(|error| ReplicaError::Storage(error.to_string()))?;
+            let found = page.entries.into_iter();
+            holdings.extend(found.map(|(key, digest)| Holding { key, digest }));
+            match page.next {
+                None => return Ok((holdings, false)),
+                Some(_) if !holdings.is_empty() => return Ok((holdings, true)),
+                Some(next) => range.start = next,
+            }
+        }
+    }
+
+    /// The encoded record of a key; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`read`](Replica::read).
+    ///
+    /// Cost: as [`read`](Replica::read); the record is not decoded.
+    pub fn read_encoded(&self, key: &StoredKey) -> Result<Option<Bytes>, ReplicaError> {
+        let stored = self.shared.engine.get(key.as_bytes());
+        stored.map_err(|error| ReplicaError::Storage(error.to_string()))
+    }
+
+    /// Which Merkle leaves were written.
+    pub fn marks(&self) -> &LeafMarks {
+        &self.shared.marks
+    }
+
+    /// How the hash space is divided.
+    pub fn partitions(&self) -> Partitions {
+        self.shared.partitions
     }
 
     /// The incarnation that this replica mints under.

@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::limits::PAYLOAD_BYTES_MAX;
 use atoll_protocol::record::{CellBody, Record};
+use atoll_protocol::token::Token;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::Batch;
 use bytes::Bytes;
@@ -264,10 +265,15 @@ impl Stripe {
         if draft.waiters.is_empty() {
             return;
         }
+        let is_marked =
+            |key: &&StoredKey| draft.minted.contains(*key) || !seeded_bug(Mutant::LeafMarkLost);
+        let tokens: Vec<Token> =
+            draft.writes.keys().filter(is_marked).map(StoredKey::token).collect();
         let (batch, minted) = self.encode(draft.writes, &draft.minted);
         let (engine, bytes) = (self.shared.engine.clone(), batch.encoded_len() as u64);
         let result = self.shared.env.blocking(move || engine.write(batch)).await;
         self.shared.writes.add(bytes);
+        tokens.into_iter().for_each(|token| self.shared.marks.mark(token));
         if let Err(error) = &result {
             tracing::error!(%error, "write failed");
             if error.may_have_applied() {

@@ -36,6 +36,7 @@ use crate::coordinator::Coordinator;
 use crate::disk::SyncMeter;
 use crate::env::Env;
 use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
+use crate::repair::Repair;
 use crate::replica::Replica;
 use crate::tasks::Tasks;
 
@@ -74,6 +75,8 @@ pub struct Parts {
     pub replica: Replica,
     /// Runs operations.
     pub coordinator: Coordinator,
+    /// Compares replicas and mends them.
+    pub repair: Repair,
     /// Emulated links; refuses unless the node was started with `--allow-faults`.
     pub faults: Arc<dyn Faults>,
     /// Facts about this process.

@@ -44,7 +44,7 @@ impl Service {
         let deadline = self.deadline(&frame);
         self.parts.tasks.spawn("peer-request", async move {
             let (request, epoch) = (frame.request, frame.epoch);
-            let (reply, payload) = service.answer_peer(frame, deadline).await;
+            let (reply, payload) = service.answer_peer(from.peer, frame, deadline).await;
             let envelope = Envelope { request, epoch, budget: None };
             let sent = wire::to_frame(&reply, payload, envelope)
                 .map_err(|error| error.to_string())
@@ -122,7 +122,12 @@ impl Service {
         self.parts.replica.apply(StoredKey::new(keyspace, key), record).await
     }
 
-    async fn answer_peer(&self, frame: Frame, deadline: MonoTime) -> (PeerReply, Bytes) {
+    async fn answer_peer(
+        &self,
+        from: NodeIndex,
+        frame: Frame,
+        deadline: MonoTime,
+    ) -> (PeerReply, Bytes) {
         let nothing = Bytes::new();
         let request = match wire::from_frame::<PeerRequest>(&frame) {
             Ok(request) => request,
@@ -160,6 +165,12 @@ impl Service {
                     }),
                 };
                 (reply, nothing)
+            }
+            PeerRequest::Tree(request) => {
+                match self.parts.repair.answer(from, request, frame.payload).await {
+                    Ok((reply, payload)) => (PeerReply::Tree(reply), payload),
+                    Err(failure) => (PeerReply::Failed(failure), nothing),
+                }
             }
             PeerRequest::Status => (PeerReply::Status(self.own_status()), nothing),
             PeerRequest::Storage => (PeerReply::Storage(self.own_storage().await), nothing),

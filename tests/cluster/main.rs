@@ -12,6 +12,7 @@
 //! | `broken_disk` | a disk that fails stops the node or the request, and nothing acknowledged is lost |
 //! | `dev` | a local cluster of processes that comes back, and goes |
 //! | `wan` | local levels do not know that there is an ocean |
+//! | `repair` | replicas become equal by themselves (P7) |
 //! | `kills` | an acknowledged write survives kill -9 (P1) |
 //!
 //! No test asserts that something is fast, except where the promise is that a local level does not wait for another
@@ -38,6 +39,8 @@ mod broken_disk;
 mod dev;
 
 mod wan;
+
+mod repair;
 
 mod kills;
 

@@ -15,6 +15,7 @@ pub mod codec;
 pub mod record;
 pub mod version;
 pub mod quorum;
+pub mod merkle;
 pub mod keyspace;
 pub mod topology;
 pub mod placement;

@@ -177,6 +177,21 @@ mutants! {
     RefusedMintForgotten = "refused-mint-forgotten", "Atoll 2026-11", "P2", Cluster,
         "a context claims a write that its coordinator shipped and never stored";
 
+    /// Records of other coordinators do not mark their leaves (`src/replica/stripe`).
+    /// Circumstance: a tree that was hashed before the record came.
+    LeafMarkLost = "leaf-mark-lost", "E1 riak_kv PR#473", "P7", Cluster,
+        "a leaf is not hashed again after a record from a peer: replicas look equal and are not";
+
+    /// Repair fetches what is lacking here and sends nothing (`src/repair/exchange`).
+    /// Circumstance: a replica that lacks something, of a partition that its peer asks about.
+    RepairNeverSends = "repair-never-sends", "C8 Dynomite#649", "P7", Cluster,
+        "a replica that was away is compared with others and not mended";
+
+    /// A key that only one of two replicas holds is no difference (`protocol/merkle/compare`).
+    /// Circumstance: a replica that missed every write of a key.
+    AbsentIsEqual = "absent-is-equal", "E2 riak_core PR#828", "P7", Cluster,
+        "keys that a replica lacks altogether are never repaired";
+
     /// A group is made visible and acknowledged without an fsync (`storage/engine/commit`).
     /// Circumstance: a crash that loses what was not synced.
     AckBeforeFsync = "ack-before-fsync", "H6 fjall#282", "P1", Cluster,

@@ -18,6 +18,7 @@
 mod client;
 mod failure;
 mod peer;
+mod repair;
 mod status;
 mod storage;
 
@@ -41,6 +42,9 @@ pub use client::{
 };
 pub use failure::{Failure, Invalid};
 pub use peer::{ApplyOutcome, Gossip, PeerNotice, PeerReply, PeerRequest};
+pub use repair::{
+    HOLDINGS_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairReply, RepairRequest,
+};
 pub use status::{FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PeerStatus};
 pub use storage::{
     CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, StorageReport, StorageStatus,

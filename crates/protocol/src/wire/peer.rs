@@ -6,7 +6,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest, StorageStatus};
+use super::{
+    Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest, RepairReply, RepairRequest,
+    StorageStatus,
+};
 use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use crate::keyspace::KeyspaceMap;
 
@@ -42,6 +45,8 @@ pub enum PeerRequest {
     Keyspaces(KeyspaceMap),
     /// The storage engine of the asked node.
     Storage,
+    /// Compare or mend replicas.
+    Tree(RepairRequest),
 }
 
 /// What a node answers another.
@@ -65,6 +70,8 @@ pub enum PeerReply {
     Failed(Failure),
     /// The storage engine of the asked node.
     Storage(StorageStatus),
+    /// The answer to [`PeerRequest::Tree`].
+    Tree(RepairReply),
 }
 
 /// What a node tells another, without an answer.

@@ -11,17 +11,19 @@ use super::{
     Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, Envelope, Explanation,
     Failure, FaultCommand, FilesStatus, GetRequest, Gossip, Invalid, KeyspaceRequest, Kind,
     LEVELS_MAX, LinkFault, Message, NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply,
-    PeerRequest, PeerStatus, PutBody, PutRequest, REASON_BYTES_MAX, ReplicaReport, ReplicaState,
-    Reply, Request, StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus, VersionSummary,
-    WorkStatus, from_frame, to_frame,
+    PeerRequest, PeerStatus, PutBody, PutRequest, REASON_BYTES_MAX, RepairReply, RepairRequest,
+    ReplicaReport, ReplicaState, Reply, Request, StorageReport, StorageStatus, SyncKind, SyncSpans,
+    SyncStatus, VersionSummary, WorkStatus, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
 use crate::ids::{DcIndex, Epoch, Incarnation, KeyspaceId, Name, NodeIndex, OperationId};
 use crate::keyspace::{Conflict, KeyspaceMap};
 use crate::limits::{Limit, META_BYTES_MAX, NAME_BYTES_MAX, NODES_MAX, PAYLOAD_BYTES_MAX};
+use crate::merkle::{Holding, Leaf, ReplicaSets};
 use crate::quorum::Level;
 use crate::time::WallTime;
+use crate::token::Partition;
 use crate::topology::{Addresses, Topology, TopologyFile};
 use crate::version::{Dot, Timestamp};
 
@@ -254,9 +256,42 @@ fn replies() -> Vec<Reply> {
     all
 }
 
+fn repair_requests() -> Vec<RepairRequest> {
+    let (sets, partition, keys) = (ReplicaSets(7), Partition(3), vec![bytes("k"), bytes("l")]);
+    let holdings = |after| RepairRequest::Holdings {
+        sets,
+        partition,
+        leaves: vec![Leaf(0), Leaf(255)],
+        after,
+    };
+    vec![
+        RepairRequest::Roots { sets, partitions: vec![partition, Partition(9)] },
+        RepairRequest::Leaves { sets, partition },
+        holdings(None),
+        holdings(Some(bytes("k"))),
+        RepairRequest::Fetch { keys: keys.clone() },
+        RepairRequest::Store { keys, lengths: vec![1, u32::MAX] },
+        RepairRequest::Done { partition },
+    ]
+}
+
+fn repair_replies() -> Vec<RepairReply> {
+    let holdings = vec![Holding { key: bytes("k"), digest: 5 }];
+    vec![
+        RepairReply::Roots(vec![0, u64::MAX]),
+        RepairReply::Leaves(vec![1; 256]),
+        RepairReply::Holdings { holdings, more: true },
+        RepairReply::Records { lengths: vec![0, 4] },
+        RepairReply::Stored,
+        RepairReply::Done,
+        RepairReply::Busy,
+    ]
+}
+
 fn peer_requests() -> Vec<PeerRequest> {
     let (keyspace, key) = (KeyspaceId(1), bytes("k"));
-    vec![
+    let repairs = repair_requests().into_iter().map(PeerRequest::Tree);
+    let others = [
         PeerRequest::Read { keyspace, key: key.clone(), known: None },
         PeerRequest::Read { keyspace, key: key.clone(), known: Some(u128::MAX - 1) },
         PeerRequest::Repair { keyspace, key },
@@ -264,7 +299,8 @@ fn peer_requests() -> Vec<PeerRequest> {
         PeerRequest::Status,
         PeerRequest::Storage,
         PeerRequest::Keyspaces(KeyspaceMap::new(&topology())),
-    ]
+    ];
+    others.into_iter().chain(repairs).collect()
 }
 
 fn peer_replies() -> Vec<PeerReply> {
@@ -279,6 +315,7 @@ fn peer_replies() -> Vec<PeerReply> {
         PeerReply::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     all.extend(failures().into_iter().map(PeerReply::Failed));
+    all.extend(repair_replies().into_iter().map(PeerReply::Tree));
     all
 }
 
@@ -333,8 +370,8 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], variants: u32
 fn every_message_survives_and_every_cut_of_it_is_refused() {
     check(&requests(), 8);
     check(&replies(), 9);
-    check(&peer_requests(), 6);
-    check(&peer_replies(), 9);
+    check(&peer_requests(), 7);
+    check(&peer_replies(), 10);
     check(&peer_notices(), 3);
 }
 

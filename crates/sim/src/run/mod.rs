@@ -2,14 +2,16 @@
 //!
 //! 1. Warm-up: every node starts, all connect, the keys are known. No faults yet.
 //! 2. Safety: clients work while the nemesis carries out the plan's faults.
-//! 3. Liveness: everything heals; every node must come back, every operation must end, every key is read at `ALL` so
-//!    that read repair brings the replicas together, and the tasks of each node must be those of the warm-up again.
+//! 3. Liveness: everything heals; every node must come back, every operation must end, replicas must become equal
+//!    without being read, every key is read at `ALL`, and the cluster must come to rest (`rest.rs`).
 //! 4. In half of the runs all nodes lose power once more, and everything is read again.
 //! 5. What every owner stores is written down, and the checkers look at the history.
 //!
 //! Invariant: equal plans give equal reports, in every process.
 
 mod phases;
+mod rest;
+mod visitor;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

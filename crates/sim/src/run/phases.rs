@@ -14,27 +14,18 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::clients::{self, Client, Control, Draw};
-use crate::exec::{ClockSetting, Owner};
 use crate::history::{Final, Key, KeyId, Outcome};
-use crate::net::Dial;
-use crate::prng::Prng;
 use crate::record::Recorder;
 use crate::world::World;
+
+use super::rest::{check_keyspaces, check_repair, check_rest, heal_without_reads};
+use super::visitor::{PATIENCE, READ_DEADLINE, new_client};
 
 /// Longest warm-up: nodes start within a second and dial each other twice.
 const WARM_UP: Duration = Duration::from_secs(20);
 
-/// Longest time until every node is up again after everything has healed, and until every key was read.
-const PATIENCE: Duration = Duration::from_secs(90);
-
 /// What is left to settle after the last read: repairs under way, deadlines of operations, gossip.
 const SETTLE: Duration = Duration::from_secs(8);
-
-/// Patience of the reads of the liveness phase.
-const READ_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Attempts to ask a node for its keyspaces beyond the first.
-const VIEW_ATTEMPTS: usize = 5;
 
 /// Name of the keyspace with `lww`.
 const LWW: &str = "lww";
@@ -195,6 +186,7 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
         world.recorder.find("I13 liveness", format!("not every node came back: {missing}"));
         return;
     }
+    heal_without_reads(world, keys);
     for round in 0..2 {
         if !read_all(world, keys) {
             world
@@ -212,6 +204,7 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
             .find("I13 liveness", "a node died although everything had healed".to_owned());
     }
     check_rest(world, resting);
+    check_repair(world);
     check_keyspaces(world);
 }
 
@@ -234,81 +227,6 @@ fn read_all(world: &mut World, keys: &[KeyId]) -> bool {
     );
     let end = world.exec.now().after(PATIENCE);
     world.run_until(end, move |_| *done.lock())
-}
-
-/// Every node rests as it did before the first operation (I13): no task is left over.
-fn check_rest(world: &World, resting: &[BTreeMap<&'static str, usize>]) {
-    for (node, (before, now)) in resting.iter().zip(world.tasks()).enumerate() {
-        for (name, count) in now {
-            let usual = before.get(name).copied().unwrap_or(0);
-            // Links to clients come and go; a link to a peer may be doubled for a while after both have dialled.
-            let slack = if name.contains("link") || name.starts_with("quic.") { 200 } else { 0 };
-            if count > usual + slack {
-                world.recorder.find(
-                    "I13/P9 boundedness",
-                    format!("node {node} has {count} tasks `{name}` at rest, {usual} before the first operation"),
-                );
-            }
-        }
-    }
-}
-
-/// Every acknowledged keyspace is known everywhere, and all nodes agree (I9).
-fn check_keyspaces(world: &mut World) {
-    let views: Arc<Mutex<Vec<Option<ClusterView>>>> = Arc::default();
-    let Some((mut client, owner)) = new_client(world, READ_DEADLINE) else { return };
-    let (told, count) = (views.clone(), world.topology.nodes().len());
-    world.exec.spawn(
-        owner,
-        "reader",
-        Box::pin(async move {
-            for node in 0..count {
-                let mut view = client.cluster(node).await;
-                for _ in 0..VIEW_ATTEMPTS {
-                    if view.is_none() {
-                        view = client.cluster(node).await;
-                    }
-                }
-                told.lock().push(view);
-            }
-        }),
-    );
-    let end = world.exec.now().after(PATIENCE);
-    let all = views.clone();
-    world.run_until(end, move |_| all.lock().len() == count);
-    let views = views.lock();
-    let digests: Vec<_> = views.iter().flatten().map(|view| view.keyspaces.digest()).collect();
-    if digests.len() < count || digests.windows(2).any(|pair| pair.first() != pair.last()) {
-        world
-            .recorder
-            .find("I9 membership", format!("nodes disagree on the keyspaces: {digests:?}"));
-    }
-    let has_forgotten = !world.recorder.state().history.forgettings.is_empty();
-    if has_forgotten {
-        // The one node that knew it may have been wiped: a definition is acknowledged by one node.
-        return;
-    }
-    let acked = world.recorder.state().keyspaces_acked.clone();
-    for seen in acked {
-        let lasting = views.iter().flatten().map(|view| view.keyspaces.by_name(&seen.name));
-        for lasting in lasting {
-            if let Some(problem) = lost_to(&seen, lasting.map(Arc::as_ref)) {
-                world.recorder.find("I9/P1 keyspaces", problem);
-            }
-        }
-    }
-}
-
-/// How a definition that was acknowledged and seen was lost, if it was not by an earlier one.
-fn lost_to(seen: &Keyspace, lasting: Option<&Keyspace>) -> Option<String> {
-    let Some(lasting) = lasting else {
-        return Some(format!("keyspace {} was acknowledged and is gone", seen.name));
-    };
-    let is_earlier = (lasting.created, lasting.id) <= (seen.created, seen.id);
-    let (name, theirs) = (&seen.name, lasting.created);
-    (!is_earlier).then(|| {
-        format!("keyspace {name} of {} was replaced by a later one of {theirs}", seen.created)
-    })
 }
 
 /// Writes down what every owner stores.
@@ -337,17 +255,4 @@ fn write_finals(world: &World, keys: &[KeyId]) {
         .iter_mut()
         .filter(|op| op.end.is_none())
         .for_each(|op| op.outcome = Outcome::NoAnswer);
-}
-
-/// A client on a machine of its own.
-fn new_client(world: &World, deadline: Duration) -> Option<(Client, Owner)> {
-    let number = world.count_clients();
-    let clock = ClockSetting::default();
-    let chance = Prng::stream(world.plan().seed, &format!("client/{number}"));
-    let process = world.exec.add_process(clock, chance.clone());
-    let (owner, env) = world.exec.start_process(process);
-    let dial: Arc<dyn Dial> = world.dialler(owner, &env)?;
-    let surroundings = (env, world.exec.clone(), world.recorder.clone());
-    let reach = (dial, world.members());
-    Some((Client::new(number, surroundings, reach, chance, deadline), owner))
 }

@@ -12,6 +12,7 @@ use atolldb::env::Env;
 use atolldb::meta::{Meta, MetaError};
 use atolldb::net::Faults;
 use atolldb::node::{Claim, Data, Node, Pacing, Parts, Places, StartError};
+use atolldb::repair::RepairPacing;
 use atolldb::service::ProcessFacts;
 
 use super::{Command, DiskHealth, Member, Stop, World, shape};
@@ -33,6 +34,9 @@ const ATTEMPTS_SOUND: u32 = 60;
 
 /// What background work of a node may write: its units are of a few hundred KiB, so that one pauses for milliseconds.
 const COMPACTION_BYTES_PER_SECOND: u64 = 16 * 1_024 * 1_024;
+
+/// Time in which anti-entropy compares every partition once: a run has a few cycles.
+pub const REPAIR_CYCLE: Duration = Duration::from_secs(5);
 
 impl World {
     /// Starts every node within a second.
@@ -206,6 +210,7 @@ impl World {
             facts,
             durability: durability(&self.plan.knobs),
             pacing,
+            repair: RepairPacing { cycle: REPAIR_CYCLE },
             syncs: data.syncs,
         }))
     }

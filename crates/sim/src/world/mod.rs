@@ -23,10 +23,12 @@ mod shape;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::time::MonoTime;
+use atoll_protocol::token::Partition;
 use atoll_protocol::topology::Topology;
 use atolldb::env::Env;
 use atolldb::node::Node;
@@ -38,6 +40,8 @@ use crate::net::{Dial, Net};
 use crate::plan::{Plan, Tier};
 use crate::prng::Prng;
 use crate::record::Recorder;
+
+pub use life::REPAIR_CYCLE;
 
 use shape::client_identity;
 use tiers::Carrier;
@@ -247,6 +251,27 @@ impl World {
     /// Tasks of each node, by name.
     pub fn tasks(&self) -> Vec<BTreeMap<&'static str, usize>> {
         self.nodes.iter().map(|member| self.exec.tasks_of(member.process)).collect()
+    }
+
+    /// Records that the anti-entropy of all running nodes has fetched and sent, since each started.
+    pub fn repaired(&self) -> u64 {
+        let moved = |node: &Node| {
+            let counters = node.repair().counters();
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            read(&counters.fetched) + read(&counters.sent)
+        };
+        self.nodes.iter().filter_map(|member| Some(moved(&member.life.as_ref()?.1))).sum()
+    }
+
+    /// Nodes with trees that are not those of what they store, and the partitions.
+    pub fn impure_trees(&self) -> Vec<(usize, Vec<Partition>)> {
+        let impure = |member: &Member| {
+            let (_, node) = member.life.as_ref()?;
+            let partitions = member.disk.observe(|| node.repair().impure_partitions());
+            (!partitions.is_empty()).then_some(partitions)
+        };
+        let all = self.nodes.iter().enumerate();
+        all.filter_map(|(number, member)| Some((number, impure(member)?))).collect()
     }
 
     fn keep_house(&mut self) {

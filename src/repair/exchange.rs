@@ -1,0 +1,335 @@
+//! One partition, compared and mended on this node's initiative.
+//!
+//! 1. Leaves are compared; the partition is claimed on both sides from here on.
+//! 2. Keys and digests of the leaves that differ are compared page by page; both pages are cut at the key that the
+//!    shorter one reaches.
+//! 3. What the peer has and we lack is fetched and joined here, durably; then what the peer lacks is sent.
+//!
+//! Invariant: pages, requests and what is held in memory are bounded, however much differs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::merkle::{
+    Difference, Holding, Leaf, ReplicaSets, Tree, compare, record_digest,
+};
+use atoll_protocol::token::Partition;
+use atoll_protocol::wire::{
+    PeerReply, PeerRequest, RECORDS_BYTES_MAX, RECORDS_MAX, RepairReply, RepairRequest,
+};
+use atoll_seeded_bug::{Mutant, seeded_bug};
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::claims::Side;
+use super::plan::Share;
+use super::serve::cut;
+use super::{Repair, count};
+use crate::net::CallError;
+use crate::replica::{ReplicaError, StoredKey};
+
+/// Longest wait for one answer: the slowest reads a page from a busy disk, far away.
+const CALL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Pause before a record is joined again that found the write queue full, and how often.
+const QUEUE_PAUSE: Duration = Duration::from_millis(50);
+const QUEUE_ATTEMPTS: usize = 20;
+
+/// Why a comparison came to nothing.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The partition is being mended with somebody else.
+    Busy,
+    /// The connection is gone.
+    Gone,
+    /// Anything else, in words.
+    Failed(String),
+}
+
+impl From<ReplicaError> for Trouble {
+    fn from(error: ReplicaError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// What of a page has to move.
+#[derive(Default)]
+struct Errand {
+    fetch: Vec<Bytes>,
+    /// Keys to send, with the digest of the record that the peer has.
+    send: Vec<(Bytes, Option<u64>)>,
+}
+
+impl Repair {
+    /// The partitions whose roots are not the peer's.
+    pub(super) async fn differing(
+        &self,
+        peer: NodeIndex,
+        sets: ReplicaSets,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<Partition>, Trouble> {
+        let request = RepairRequest::Roots { sets, partitions: partitions.clone() };
+        let RepairReply::Roots(theirs) = self.ask(peer, request, Bytes::new()).await?.0 else {
+            return Err(unexpected());
+        };
+        if theirs.len() != partitions.len() {
+            return Err(unexpected());
+        }
+        count(&self.parts.counters.compared, partitions.len());
+        let ours = self.roots(sets, partitions.clone()).await?;
+        let pairs = partitions.into_iter().zip(ours.into_iter().zip(theirs));
+        Ok(pairs.filter(|(_, (our, their))| our != their).map(|(partition, _)| partition).collect())
+    }
+
+    /// Compares one partition with `peer` and mends what differs.
+    pub(super) async fn mend(&self, peer: NodeIndex, share: Share) -> Result<(), Trouble> {
+        let claim = (peer, Side::Initiator);
+        if !self.parts.claims.claim(share.partition, claim, self.parts.env.mono()) {
+            return Err(Trouble::Busy);
+        }
+        let mended = self.mend_claimed(peer, share).await;
+        self.parts.claims.release(share.partition, claim);
+        if !matches!(mended, Err(Trouble::Busy | Trouble::Gone)) {
+            // Otherwise the peer's claim ends by itself.
+            let _ = self
+                .ask(peer, RepairRequest::Done { partition: share.partition }, Bytes::new())
+                .await;
+        }
+        mended
+    }
+
+    async fn mend_claimed(&self, peer: NodeIndex, share: Share) -> Result<(), Trouble> {
+        let Share { sets, partition } = share;
+        let request = RepairRequest::Leaves { sets, partition };
+        let RepairReply::Leaves(theirs) = self.ask(peer, request, Bytes::new()).await?.0 else {
+            return Err(unexpected());
+        };
+        let theirs = Tree::from_leaves(&theirs).ok_or_else(unexpected)?;
+        let ours = self.tree(sets, partition).await?;
+        let leaves: Vec<Leaf> = ours.differing(&theirs).collect();
+        let mut after: Option<Bytes> = None;
+        let mut fetched = 0;
+        while !leaves.is_empty() {
+            self.parts.claims.claim(partition, (peer, Side::Initiator), self.parts.env.mono());
+            let (after_here, wanted) = (after.clone(), leaves.clone());
+            let request =
+                RepairRequest::Holdings { sets, partition, leaves: wanted, after: after_here };
+            let RepairReply::Holdings { holdings: theirs, more: more_theirs } =
+                self.ask(peer, request, Bytes::new()).await?.0
+            else {
+                return Err(unexpected());
+            };
+            let (ours, more_ours) =
+                self.holdings((sets, partition), leaves.clone(), after.clone()).await?;
+            let (mut ours, mut theirs) = (ours, theirs);
+            after = cut((&mut ours, more_ours), (&mut theirs, more_theirs));
+            let mut errand = errand(&ours, &theirs)?;
+            fetched += self.fetch(peer, std::mem::take(&mut errand.fetch)).await?;
+            if !seeded_bug(Mutant::RepairNeverSends) {
+                self.send(peer, errand.send).await?;
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        if fetched > 0 {
+            self.pass_on(peer, share);
+        }
+        Ok(())
+    }
+
+    /// Fetches the records of `keys` and joins them here; returns how many.
+    async fn fetch(&self, peer: NodeIndex, keys: Vec<Bytes>) -> Result<usize, Trouble> {
+        let mut fetched = 0;
+        for keys in keys.chunks(RECORDS_MAX) {
+            let mut left = keys;
+            while !left.is_empty() {
+                let request = RepairRequest::Fetch { keys: left.to_vec() };
+                let (reply, payload) = self.ask(peer, request, Bytes::new()).await?;
+                let RepairReply::Records { lengths } = reply else { return Err(unexpected()) };
+                let (these, rest) = left.split_at_checked(lengths.len()).ok_or_else(unexpected)?;
+                if these.is_empty() {
+                    return Err(unexpected());
+                }
+                fetched += self.join(these, &lengths, payload).await?;
+                left = rest;
+            }
+        }
+        count(&self.parts.counters.fetched, fetched);
+        Ok(fetched)
+    }
+
+    /// Joins records that a peer sent into ours; resolves once they are durable.
+    pub(super) async fn join(
+        &self,
+        keys: &[Bytes],
+        lengths: &[u32],
+        mut payload: Bytes,
+    ) -> Result<usize, Trouble> {
+        let malformed =
+            || Trouble::Failed("the peer's records do not match their lengths".to_owned());
+        if keys.len() != lengths.len() {
+            return Err(malformed());
+        }
+        let mut joins = Vec::with_capacity(keys.len());
+        for (key, length) in keys.iter().zip(lengths) {
+            let length = usize::try_from(*length).unwrap_or(usize::MAX);
+            if length > payload.len() {
+                return Err(malformed());
+            }
+            let record = payload.split_to(length);
+            if record.is_empty() {
+                continue;
+            }
+            let key = StoredKey::parse(key.clone()).ok_or_else(malformed)?;
+            count(&self.parts.counters.record_bytes, record.len());
+            joins.push(self.join_one(key, record));
+        }
+        if !payload.is_empty() {
+            return Err(malformed());
+        }
+        let joined = joins.len();
+        join_all(joins).await.into_iter().collect::<Result<(), _>>()?;
+        Ok(joined)
+    }
+
+    async fn join_one(&self, key: StoredKey, record: Bytes) -> Result<(), ReplicaError> {
+        let mut attempts = 0;
+        loop {
+            match self.parts.replica.apply(key.clone(), record.clone()).await {
+                Err(ReplicaError::Overloaded(_)) if attempts < QUEUE_ATTEMPTS => {
+                    attempts += 1;
+                    self.parts.env.sleep(self.parts.env.jitter(QUEUE_PAUSE)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Sends our records of `keys`, except those that are what the peer has.
+    async fn send(&self, peer: NodeIndex, keys: Vec<(Bytes, Option<u64>)>) -> Result<(), Trouble> {
+        let mut keys = keys.into_iter().peekable();
+        while keys.peek().is_some() {
+            let replica = self.parts.replica.clone();
+            let (batch, rest) = self
+                .parts
+                .env
+                .blocking(move || {
+                    let mut batch = Batch::default();
+                    while let Some((key, theirs)) = keys.peek() {
+                        if batch.is_full() {
+                            break;
+                        }
+                        let stored = StoredKey::parse(key.clone()).ok_or_else(|| {
+                            ReplicaError::Storage("a stored key is malformed".to_owned())
+                        })?;
+                        let record = replica.read_encoded(&stored)?;
+                        let lacks = |record: &Bytes| Some(record_digest(record)) != *theirs;
+                        if let Some(record) = record.filter(lacks) {
+                            batch.add(key.clone(), &record);
+                        }
+                        keys.next();
+                    }
+                    Ok::<_, ReplicaError>((batch, keys))
+                })
+                .await?;
+            keys = rest;
+            if batch.keys.is_empty() {
+                continue;
+            }
+            count(&self.parts.counters.sent, batch.keys.len());
+            count(&self.parts.counters.record_bytes, batch.payload.len());
+            let Batch { keys: stored, lengths, payload } = batch;
+            let request = RepairRequest::Store { keys: stored, lengths };
+            let (reply, _) = self.ask(peer, request, Bytes::from(payload)).await?;
+            if reply != RepairReply::Stored {
+                return Err(unexpected());
+            }
+        }
+        Ok(())
+    }
+
+    /// What came from another datacenter is news to our neighbours.
+    pub(super) fn pass_on(&self, from: NodeIndex, share: Share) {
+        let view = self.parts.cluster.view();
+        let own_dc = self.parts.cluster.own_dc();
+        if view.topology.node(from).is_none_or(|node| node.dc == own_dc) {
+            return;
+        }
+        let Some(keyspace) = view.keyspaces.iter().find(|k| view.replica_sets(k) == share.sets)
+        else {
+            return;
+        };
+        let replicas = view.replicas(keyspace, share.partition).nodes;
+        let neighbours = replicas
+            .into_iter()
+            .filter(|(node, dc)| *dc == own_dc && *node != self.parts.cluster.own());
+        neighbours.for_each(|(node, _)| self.parts.owed.add(node, share));
+    }
+
+    async fn ask(
+        &self,
+        peer: NodeIndex,
+        request: RepairRequest,
+        payload: Bytes,
+    ) -> Result<(RepairReply, Bytes), Trouble> {
+        let deadline = self.parts.env.mono().after(CALL_DEADLINE);
+        let request = PeerRequest::Tree(request);
+        match self.parts.peers.call(peer, &request, payload, deadline).await {
+            Ok((PeerReply::Tree(RepairReply::Busy), _)) => Err(Trouble::Busy),
+            Ok((PeerReply::Tree(reply), payload)) => Ok((reply, payload)),
+            Ok((PeerReply::Failed(failure), _)) => {
+                Err(Trouble::Failed(format!("the peer says: {failure}")))
+            }
+            Ok(_) => Err(unexpected()),
+            Err(CallError::NotSent | CallError::Lost) => Err(Trouble::Gone),
+            Err(error) => Err(Trouble::Failed(error.to_string())),
+        }
+    }
+}
+
+/// Records on their way to a peer.
+#[derive(Default)]
+struct Batch {
+    keys: Vec<Bytes>,
+    lengths: Vec<u32>,
+    payload: Vec<u8>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.keys.len() >= RECORDS_MAX || self.payload.len() >= RECORDS_BYTES_MAX
+    }
+
+    fn add(&mut self, key: Bytes, record: &[u8]) {
+        self.keys.push(key);
+        self.lengths.push(u32::try_from(record.len()).unwrap_or(u32::MAX));
+        self.payload.extend_from_slice(record);
+    }
+}
+
+/// What has to move so that both sides hold the join.
+fn errand(ours: &[Holding], theirs: &[Holding]) -> Result<Errand, Trouble> {
+    if !theirs.is_sorted_by(|left, right| left.key < right.key) {
+        return Err(unexpected());
+    }
+    let digests: BTreeMap<&Bytes, u64> = theirs.iter().map(|h| (&h.key, h.digest)).collect();
+    let mut errand = Errand::default();
+    for difference in compare(ours, theirs) {
+        match difference {
+            Difference::Theirs(key) => errand.fetch.push(key.clone()),
+            Difference::Ours(key) => errand.send.push((key.clone(), None)),
+            Difference::Both(key) => {
+                errand.fetch.push(key.clone());
+                // Unless the join turns out to be what the peer has.
+                errand.send.push((key.clone(), digests.get(key).copied()));
+            }
+        }
+    }
+    Ok(errand)
+}
+
+fn unexpected() -> Trouble {
+    Trouble::Failed("the peer's answer does not fit the question".to_owned())
+}

@@ -1,0 +1,285 @@
+//! Anti-entropy: replicas compare what they hold, always, and mend what differs.
+//!
+//! ```text
+//! per peer: keep_mending ─▶ roots ─differ─▶ leaves ─differ─▶ keys and digests ─differ─▶ records, both ways
+//!                ▲                            (exchange.rs asks, serve.rs answers)
+//!                └── owed: puts that the peer missed
+//! ```
+//!
+//! 1. One task per peer. As soon as the peer is connected, all shared partitions are compared once; from then on a
+//!    round goes on steadily, so that every partition is compared once per cycle.
+//! 2. What the peer is known to have missed ([`Repair::owe`]) is compared soon, without waiting for its turn.
+//! 3. Within a datacenter every two replicas compare; of two datacenters one replica each (`plan.rs`).
+//! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it.
+//!
+//! Invariants
+//! - Mending only ever joins records; it neither mints nor drops.
+//! - At most [`EXCHANGES_MAX`] partitions are mended at once on this node's initiative, and one exchange at a time
+//!   mends a partition (`claims.rs`).
+//! - A replica that cannot read a leaf is not compared: damage is never "absent".
+//!
+//! Source: Dynamo, SOSP 2007, §4.7; dirty leaves follow Riak's hash trees.
+
+mod exchange;
+mod serve;
+mod trees;
+mod ranges;
+mod plan;
+mod owed;
+mod claims;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::merkle::ReplicaSets;
+use atoll_protocol::put::Liveness;
+use atoll_protocol::token::Partition;
+use atoll_protocol::wire::ROOTS_MAX;
+use tokio::sync::Semaphore;
+
+use crate::cluster::Cluster;
+use crate::env::Env;
+use crate::net::Peers;
+use crate::replica::Replica;
+use crate::tasks::Tasks;
+
+use claims::Claims;
+use exchange::Trouble;
+use owed::Owed;
+use plan::Share;
+use trees::Trees;
+
+/// Partitions that one node mends at once on its own initiative.
+const EXCHANGES_MAX: usize = 2;
+
+/// Partitions compared in one step of a round: 512 bytes of roots.
+const STEP_PARTITIONS: usize = 64;
+
+/// How long a missed put may still be on its way: comparing at once would ship what is about to arrive.
+const OWED_DELAY: Duration = Duration::from_millis(500);
+
+/// Pause before partitions are tried again that were busy, or could not be compared.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Longest sleep of a task, so that it notices what nobody tells it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How anti-entropy is paced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairPacing {
+    /// In this time every partition is compared once.
+    pub cycle: Duration,
+}
+
+/// Counters of one node's anti-entropy, since it started.
+#[derive(Debug, Default)]
+pub struct RepairCounters {
+    /// Partitions compared by their roots.
+    pub compared: AtomicU64,
+    /// Partitions that differed.
+    pub differed: AtomicU64,
+    /// Records fetched because they differed or were missing here.
+    pub fetched: AtomicU64,
+    /// Records sent because they differed or were missing there.
+    pub sent: AtomicU64,
+    /// Bytes of records fetched and sent.
+    pub record_bytes: AtomicU64,
+    /// Comparisons that failed.
+    pub failed: AtomicU64,
+}
+
+/// Anti-entropy of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Repair {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    env: Env,
+    cluster: Arc<Cluster>,
+    peers: Arc<Peers>,
+    replica: Replica,
+    pacing: RepairPacing,
+    trees: Trees,
+    claims: Claims,
+    owed: Owed,
+    exchanges: Semaphore,
+    counters: RepairCounters,
+}
+
+impl Repair {
+    /// Anti-entropy that has not begun.
+    pub fn new(
+        env: Env,
+        cluster: Arc<Cluster>,
+        peers: Arc<Peers>,
+        replica: Replica,
+        pacing: RepairPacing,
+    ) -> Self {
+        let view = cluster.view();
+        let parts = Parts {
+            trees: Trees::new(view.topology.partitions().count()),
+            claims: Claims::default(),
+            owed: Owed::new(view.topology.nodes().len()),
+            exchanges: Semaphore::new(EXCHANGES_MAX),
+            counters: RepairCounters::default(),
+            env,
+            cluster,
+            peers,
+            replica,
+            pacing,
+        };
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Starts one task per peer; they end with `tasks`.
+    pub fn start(&self, tasks: &Tasks) {
+        let view = self.parts.cluster.view();
+        for peer in view.topology.node_indices().filter(|&peer| peer != self.parts.cluster.own()) {
+            let (repair, tasks) = (self.clone(), tasks.clone());
+            tasks.clone().spawn("repair", async move {
+                tokio::select! {
+                    biased;
+                    () = tasks.cancelled() => {}
+                    () = repair.keep_mending(peer) => {}
+                }
+            });
+        }
+    }
+
+    /// Notes that `peer` missed a put of `partition`: the two are compared soon, or as soon as it is back.
+    pub fn owe(&self, peer: NodeIndex, sets: ReplicaSets, partition: Partition) {
+        self.parts.owed.add(peer, Share { sets, partition });
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> &RepairCounters {
+        &self.parts.counters
+    }
+
+    /// Partitions whose trees are not those of what is stored: for tests, while nothing is written. Blocks on disk.
+    pub fn impure_partitions(&self) -> Vec<Partition> {
+        let view = self.parts.cluster.view();
+        let eyes = (&*view, &self.parts.replica);
+        let partitions = view.topology.partitions().iter();
+        // What cannot be read is nobody's tree.
+        partitions.filter(|p| matches!(self.parts.trees.is_pure(eyes, *p), Ok(false))).collect()
+    }
+
+    async fn keep_mending(&self, peer: NodeIndex) {
+        let env = &self.parts.env;
+        loop {
+            if self.parts.peers.liveness(peer) == Liveness::Alive {
+                self.mend_while_connected(peer).await;
+            }
+            let changed = self.parts.peers.changed(peer);
+            // Only a wake-up; what is true is asked again.
+            let _ = env.until(env.mono().after(LOOK_EVERY), changed).await;
+        }
+    }
+
+    /// Compares all that is shared with `peer` at once, then steadily; returns when the connection is gone.
+    async fn mend_while_connected(&self, peer: NodeIndex) {
+        let env = &self.parts.env;
+        let mut urgent = self.shares_with(peer);
+        let mut round = Vec::new();
+        let mut next_step = env.mono();
+        while self.parts.peers.liveness(peer) == Liveness::Alive {
+            urgent.extend(self.parts.owed.take(peer));
+            if !urgent.is_empty() {
+                urgent = self.compare_all(peer, urgent).await;
+                if !urgent.is_empty() {
+                    env.sleep(env.jitter(AGAIN_AFTER / 2)).await;
+                }
+                continue;
+            }
+            if round.is_empty() {
+                round = self.shares_with(peer);
+            }
+            if env.mono() >= next_step {
+                let steps = round.len().div_ceil(STEP_PARTITIONS);
+                let rest = round.split_off(round.len().min(STEP_PARTITIONS));
+                urgent = self.compare_all(peer, std::mem::replace(&mut round, rest)).await;
+                next_step = env.mono().after(self.pause_between_steps(peer, steps));
+                continue;
+            }
+            let wake = next_step.min(env.mono().after(LOOK_EVERY));
+            if env.until(wake, self.parts.owed.added(peer)).await.is_some() {
+                env.sleep(OWED_DELAY).await;
+            }
+        }
+    }
+
+    /// What this node compares with `peer` on its own initiative.
+    fn shares_with(&self, peer: NodeIndex) -> Vec<Share> {
+        let cluster = &self.parts.cluster;
+        let own = cluster.own();
+        let is_alive = |node| node == own || self.parts.peers.liveness(node) == Liveness::Alive;
+        plan::shares(&cluster.view(), own, peer, is_alive)
+    }
+
+    fn pause_between_steps(&self, peer: NodeIndex, steps_left: usize) -> Duration {
+        let steps = self.shares_with(peer).len().div_ceil(STEP_PARTITIONS).max(steps_left).max(1);
+        let pause = self.parts.pacing.cycle / u32::try_from(steps).unwrap_or(u32::MAX);
+        self.parts.env.jitter(pause * 2 / 3)
+    }
+
+    /// Compares `shares` with `peer` and mends what differs; returns what has to be tried again.
+    async fn compare_all(&self, peer: NodeIndex, shares: Vec<Share>) -> Vec<Share> {
+        let mut again = Vec::new();
+        let mut sorted = shares;
+        sorted.sort_unstable();
+        sorted.dedup();
+        for group in sorted.chunk_by(|left, right| left.sets == right.sets) {
+            for step in group.chunks(ROOTS_MAX) {
+                let Some(sets) = step.first().map(|share| share.sets) else { continue };
+                let partitions: Vec<Partition> = step.iter().map(|share| share.partition).collect();
+                let differing = match self.differing(peer, sets, partitions).await {
+                    Ok(differing) => differing,
+                    Err(trouble) => {
+                        self.note(peer, &trouble);
+                        again.extend(step);
+                        continue;
+                    }
+                };
+                again.extend(self.mend_all(peer, sets, differing).await);
+            }
+        }
+        again
+    }
+
+    async fn mend_all(
+        &self,
+        peer: NodeIndex,
+        sets: ReplicaSets,
+        partitions: Vec<Partition>,
+    ) -> Vec<Share> {
+        let mut again = Vec::new();
+        for partition in partitions {
+            let share = Share { sets, partition };
+            let Ok(_turn) = self.parts.exchanges.acquire().await else { return again };
+            count(&self.parts.counters.differed, 1);
+            if let Err(trouble) = self.mend(peer, share).await {
+                self.note(peer, &trouble);
+                again.push(share);
+            }
+        }
+        again
+    }
+
+    fn note(&self, peer: NodeIndex, trouble: &Trouble) {
+        match trouble {
+            Trouble::Busy | Trouble::Gone => {}
+            Trouble::Failed(detail) => {
+                count(&self.parts.counters.failed, 1);
+                tracing::warn!(?peer, detail, "repair failed; trying again");
+            }
+        }
+    }
+}
+
+fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Ordering::Relaxed);
+}

@@ -1,0 +1,257 @@
+//! Answers what peers ask while they compare and mend.
+//!
+//! Invariant: every answer is bounded, and no key is believed before it was checked.
+
+use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::merkle::{Holding, Leaf, ReplicaSets, Tree};
+use atoll_protocol::token::Partition;
+use atoll_protocol::wire::{
+    Failure, HOLDINGS_BYTES_MAX, Invalid, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairReply,
+    RepairRequest,
+};
+use bytes::Bytes;
+
+use super::Repair;
+use super::claims::Side;
+use super::exchange::Trouble;
+use super::plan::Share;
+use super::ranges::{runs_of, sets_of, tokens_of};
+use crate::cluster::View;
+use crate::replica::{Replica, ReplicaError, StoredKey};
+
+impl Repair {
+    /// Answers `from`.
+    ///
+    /// # Errors
+    /// What keeps this node from answering, or what is wrong with the request.
+    pub async fn answer(
+        &self,
+        from: NodeIndex,
+        request: RepairRequest,
+        payload: Bytes,
+    ) -> Result<(RepairReply, Bytes), Failure> {
+        let reply = match request {
+            RepairRequest::Roots { sets, partitions } => {
+                if partitions.len() > ROOTS_MAX {
+                    return Err(invalid("too many partitions at once"));
+                }
+                RepairReply::Roots(self.roots(sets, partitions).await.map_err(failure)?)
+            }
+            RepairRequest::Leaves { sets, partition } => {
+                if !self.is_free_for(from, partition) {
+                    return Ok((RepairReply::Busy, Bytes::new()));
+                }
+                let tree = self.tree(sets, partition).await.map_err(failure)?;
+                RepairReply::Leaves(tree.leaves().to_vec())
+            }
+            RepairRequest::Holdings { sets, partition, leaves, after } => {
+                if !leaves.is_sorted_by(|left, right| left < right) {
+                    return Err(invalid("leaves must ascend"));
+                }
+                if !self.is_free_for(from, partition) {
+                    return Ok((RepairReply::Busy, Bytes::new()));
+                }
+                let page = self.holdings((sets, partition), leaves, after).await;
+                let (holdings, more) = page.map_err(failure)?;
+                RepairReply::Holdings { holdings, more }
+            }
+            RepairRequest::Fetch { keys } => {
+                if keys.len() > RECORDS_MAX {
+                    return Err(invalid("too many keys at once"));
+                }
+                return self.records(keys).await;
+            }
+            RepairRequest::Store { keys, lengths } => {
+                self.store(from, &keys, &lengths, payload).await?
+            }
+            RepairRequest::Done { partition } => {
+                self.parts.claims.release(partition, (from, Side::Responder));
+                RepairReply::Done
+            }
+        };
+        Ok((reply, Bytes::new()))
+    }
+
+    fn is_free_for(&self, peer: NodeIndex, partition: Partition) -> bool {
+        self.parts.claims.claim(partition, (peer, Side::Responder), self.parts.env.mono())
+    }
+
+    async fn store(
+        &self,
+        from: NodeIndex,
+        keys: &[Bytes],
+        lengths: &[u32],
+        payload: Bytes,
+    ) -> Result<RepairReply, Failure> {
+        if keys.len() > RECORDS_MAX {
+            return Err(invalid("too many keys at once"));
+        }
+        self.join(keys, lengths, payload).await.map_err(failure)?;
+        let view = self.parts.cluster.view();
+        let partitions = self.parts.replica.partitions();
+        for key in keys {
+            let token = StoredKey::head(key);
+            if let Some((sets, token)) = sets_of(&view, key).zip(token) {
+                self.pass_on(from, Share { sets, partition: partitions.partition_of(token) });
+            }
+        }
+        Ok(RepairReply::Stored)
+    }
+
+    /// Our records of the first of `keys`, as many as fit.
+    async fn records(&self, keys: Vec<Bytes>) -> Result<(RepairReply, Bytes), Failure> {
+        let replica = self.parts.replica.clone();
+        self.parts
+            .env
+            .blocking(move || {
+                let (mut lengths, mut payload) = (Vec::new(), Vec::new());
+                for key in keys {
+                    if payload.len() >= RECORDS_BYTES_MAX {
+                        break;
+                    }
+                    let key = StoredKey::parse(key).ok_or_else(|| invalid("a key is malformed"))?;
+                    let record = replica.read_encoded(&key);
+                    let record =
+                        record.map_err(|error| failure(Trouble::from(error)))?.unwrap_or_default();
+                    lengths.push(u32::try_from(record.len()).unwrap_or(u32::MAX));
+                    payload.extend_from_slice(&record);
+                }
+                Ok((RepairReply::Records { lengths }, Bytes::from(payload)))
+            })
+            .await
+    }
+
+    pub(super) async fn roots(
+        &self,
+        sets: ReplicaSets,
+        partitions: Vec<Partition>,
+    ) -> Result<Vec<u64>, Trouble> {
+        let repair = self.clone();
+        let job = move || {
+            let view = repair.parts.cluster.view();
+            partitions.into_iter().map(|p| Ok(repair.tree_of(&view, sets, p)?.root())).collect()
+        };
+        self.parts.env.blocking(job).await
+    }
+
+    pub(super) async fn tree(
+        &self,
+        sets: ReplicaSets,
+        partition: Partition,
+    ) -> Result<Tree, Trouble> {
+        let repair = self.clone();
+        let job = move || repair.tree_of(&repair.parts.cluster.view(), sets, partition);
+        self.parts.env.blocking(job).await
+    }
+
+    fn tree_of(
+        &self,
+        view: &View,
+        sets: ReplicaSets,
+        partition: Partition,
+    ) -> Result<Tree, Trouble> {
+        let tree = self.parts.trees.tree((view, &self.parts.replica), sets, partition);
+        Ok(tree.ok_or_else(|| Trouble::Failed(format!("there is no partition {partition}")))??)
+    }
+
+    /// A page of keys and digests of `leaves`, above `after`; and whether there are more.
+    pub(super) async fn holdings(
+        &self,
+        (sets, partition): (ReplicaSets, Partition),
+        leaves: Vec<Leaf>,
+        after: Option<Bytes>,
+    ) -> Result<(Vec<Holding>, bool), Trouble> {
+        let (view, replica) = (self.parts.cluster.view(), self.parts.replica.clone());
+        let job = move || page((&view, &replica), (sets, partition), &leaves, after.as_deref());
+        Ok(self.parts.env.blocking(job).await?)
+    }
+}
+
+fn page(
+    (view, replica): (&View, &Replica),
+    (sets, partition): (ReplicaSets, Partition),
+    leaves: &[Leaf],
+    after: Option<&[u8]>,
+) -> Result<(Vec<Holding>, bool), ReplicaError> {
+    let partitions = replica.partitions();
+    let reached = after.and_then(StoredKey::head);
+    let (mut holdings, mut bytes) = (Vec::new(), 0);
+    for run in runs_of(leaves) {
+        let Some(range) = tokens_of(partitions, partition, run) else { continue };
+        if reached.is_some_and(|reached| range.1 < reached) {
+            continue;
+        }
+        let mut after = after.map(<[u8]>::to_vec);
+        loop {
+            let (found, more) = replica.holdings(range, after.as_deref(), HOLDINGS_BYTES_MAX)?;
+            after = found.last().map(|last| last.key.to_vec());
+            let ours = found.into_iter().filter(|h| sets_of(view, &h.key) == Some(sets));
+            for holding in ours {
+                bytes += holding.key.len() + size_of::<u64>();
+                holdings.push(holding);
+            }
+            if bytes >= HOLDINGS_BYTES_MAX {
+                // There may be none behind; then the next page is empty.
+                return Ok((holdings, true));
+            }
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok((holdings, false))
+}
+
+/// Cuts two pages at the key that both have reached, and returns that key if there is more behind it.
+pub(super) fn cut(
+    (ours, more_ours): (&mut Vec<Holding>, bool),
+    (theirs, more_theirs): (&mut Vec<Holding>, bool),
+) -> Option<Bytes> {
+    let end = |page: &[Holding], more| page.last().filter(|_| more).map(|last| last.key.clone());
+    let (our_end, their_end) = (end(ours, more_ours), end(theirs, more_theirs));
+    let boundary = our_end.into_iter().chain(their_end).min()?;
+    for page in [ours, theirs] {
+        page.truncate(page.partition_point(|holding| holding.key <= boundary));
+    }
+    Some(boundary)
+}
+
+fn invalid(detail: &str) -> Failure {
+    Invalid::Message { detail: detail.to_owned() }.into()
+}
+
+fn failure(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Failed(detail) => Failure::Storage { detail },
+        Trouble::Busy | Trouble::Gone => Failure::Internal { detail: format!("{trouble:?}") },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(keys: &[&'static str]) -> Vec<Holding> {
+        let holding =
+            |key: &&'static str| Holding { key: Bytes::from_static(key.as_bytes()), digest: 1 };
+        keys.iter().map(holding).collect()
+    }
+
+    /// Keys behind the shorter page are compared once both sides have them.
+    #[test]
+    fn pages_are_cut_where_the_shorter_one_ends() {
+        let check =
+            |ours: (&[&'static str], bool), theirs: (&[&'static str], bool), boundary, left| {
+                let (mut our_page, mut their_page) = (page(ours.0), page(theirs.0));
+                let reached = cut((&mut our_page, ours.1), (&mut their_page, theirs.1));
+                let wanted: Option<&str> = boundary;
+                assert_eq!(reached.as_deref(), wanted.map(str::as_bytes), "{ours:?} {theirs:?}");
+                assert_eq!((our_page.len(), their_page.len()), left, "{ours:?} {theirs:?}");
+            };
+        check((&["a", "c"], false), (&["b", "d"], false), None, (2, 2));
+        check((&["a", "c"], true), (&["b", "d"], false), Some("c"), (2, 1));
+        check((&["a", "c"], true), (&["b", "d"], true), Some("c"), (2, 1));
+        check((&["a", "z"], false), (&["b", "d"], true), Some("d"), (1, 2));
+        check((&[], false), (&["b"], true), Some("b"), (0, 1));
+    }
+}
