@@ -8,7 +8,9 @@
 
 use clap::{ColorChoice, Parser, Subcommand};
 
-use super::{cert, config, data, dev, explain, fault, keyspace, load, node, ring, status, storage};
+use super::{
+    cert, config, data, dev, explain, fault, keyspace, load, node, repair, ring, status, storage,
+};
 
 /// Exit codes, for the end of the help.
 const AFTER_HELP: &str = "Exit codes: 0 done, 1 internal, 2 usage, 3 not found, 4 unavailable, 5 deadline (of a write: \
@@ -42,6 +44,8 @@ pub(super) enum Command {
     Explain(explain::ExplainArgs),
     /// Create, list and show keyspaces
     Keyspace(keyspace::KeyspaceArgs),
+    /// Show, start and pause the comparison of replicas, which otherwise runs by itself
+    Repair(repair::RepairArgs),
     /// Run one node
     Node(node::NodeArgs),
     /// Check a node's configuration

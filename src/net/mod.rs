@@ -29,7 +29,7 @@ use crate::env::BoxFuture;
 pub use calls::{CallError, LinkId};
 pub use faults::{EmulatedLinks, FaultPolicy, Faults, Peer as EmulatedPeer};
 pub use links::{LinkServer, serve_links};
-pub use peers::{PeerState, Peers};
+pub use peers::{Answered, PeerState, Peers};
 pub use quic::QuicTransport;
 
 /// A network that nodes and clients are on.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use atoll_protocol::frame::Frame;
+use atoll_protocol::frame::{Frame, HEADER_BYTES};
 use atoll_protocol::ids::{Epoch, NodeIndex};
 use atoll_protocol::put::Liveness;
 use atoll_protocol::time::MonoTime;
@@ -82,6 +82,17 @@ pub struct PeerState {
     pub ever_connected: bool,
     /// The last thing that went wrong.
     pub trouble: String,
+}
+
+/// A peer's answer.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// What it says.
+    pub reply: PeerReply,
+    /// What came with it.
+    pub payload: Bytes,
+    /// Bytes of both frames.
+    pub wire_bytes: usize,
 }
 
 /// What is left of a peer's links after one was dropped.
@@ -182,20 +193,40 @@ impl Peers {
         payload: Bytes,
         deadline: MonoTime,
     ) -> Result<(PeerReply, Bytes), CallError> {
+        let answered = self.call_counted(to, request, payload, deadline).await?;
+        Ok((answered.reply, answered.payload))
+    }
+
+    /// The same, and tells how many bytes went over the wire.
+    ///
+    /// # Errors
+    /// As [`call`](Peers::call).
+    ///
+    /// # Cancellation
+    /// As [`call`](Peers::call).
+    pub async fn call_counted(
+        &self,
+        to: NodeIndex,
+        request: &PeerRequest,
+        payload: Bytes,
+        deadline: MonoTime,
+    ) -> Result<Answered, CallError> {
         let open = self.newest(to).ok_or(CallError::NotSent)?;
         let (id, reply) = self.calls.register(open.id);
         let _forget = Forget { calls: &self.calls, id };
         let budget = Some(deadline.since(self.env.mono()));
         let envelope = Envelope { request: id, epoch: self.epoch, budget };
         let frame = wire::to_frame(request, payload, envelope).map_err(|_| CallError::NotSent)?;
+        let sent_bytes = bytes_of(&frame);
         open.link.send(frame, id).map_err(|_| CallError::NotSent)?;
         let frame = match self.env.until(deadline, reply).await {
             None => return Err(CallError::Deadline),
             Some(Err(_)) => return Err(CallError::Lost),
             Some(Ok(frame)) => frame,
         };
-        let message = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
-        Ok((message, frame.payload))
+        let reply = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
+        let wire_bytes = sent_bytes + bytes_of(&frame);
+        Ok(Answered { reply, payload: frame.payload, wire_bytes })
     }
 
     /// Gives a reply to the call that waits for it.
@@ -293,6 +324,11 @@ impl Peers {
         let state = self.slots.get(usize::from(peer.0))?.state.lock();
         state.links.iter().rev().find(|open| !open.link.is_closed()).cloned()
     }
+}
+
+/// Bytes of a frame on the wire, without those of QUIC.
+fn bytes_of(frame: &Frame) -> usize {
+    HEADER_BYTES + frame.meta.len() + frame.payload.len()
 }
 
 /// Forgets a call when its caller stops waiting, for whatever reason.

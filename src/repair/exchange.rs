@@ -183,7 +183,6 @@ impl Repair {
                 continue;
             }
             let key = StoredKey::parse(key.clone()).ok_or_else(malformed)?;
-            count(&self.parts.counters.record_bytes, record.len());
             joins.push(self.join_one(key, record));
         }
         if !payload.is_empty() {
@@ -239,7 +238,6 @@ impl Repair {
                 continue;
             }
             count(&self.parts.counters.sent, batch.keys.len());
-            count(&self.parts.counters.record_bytes, batch.payload.len());
             let Batch { keys: stored, lengths, payload } = batch;
             let request = RepairRequest::Store { keys: stored, lengths };
             let (reply, _) = self.ask(peer, request, Bytes::from(payload)).await?;
@@ -276,15 +274,18 @@ impl Repair {
     ) -> Result<(RepairReply, Bytes), Trouble> {
         let deadline = self.parts.env.mono().after(CALL_DEADLINE);
         let request = PeerRequest::Tree(request);
-        match self.parts.peers.call(peer, &request, payload, deadline).await {
-            Ok((PeerReply::Tree(RepairReply::Busy), _)) => Err(Trouble::Busy),
-            Ok((PeerReply::Tree(reply), payload)) => Ok((reply, payload)),
-            Ok((PeerReply::Failed(failure), _)) => {
-                Err(Trouble::Failed(format!("the peer says: {failure}")))
-            }
-            Ok(_) => Err(unexpected()),
-            Err(CallError::NotSent | CallError::Lost) => Err(Trouble::Gone),
-            Err(error) => Err(Trouble::Failed(error.to_string())),
+        let answered = self.parts.peers.call_counted(peer, &request, payload, deadline).await;
+        let answered = match answered {
+            Ok(answered) => answered,
+            Err(CallError::NotSent | CallError::Lost) => return Err(Trouble::Gone),
+            Err(error) => return Err(Trouble::Failed(error.to_string())),
+        };
+        count(&self.parts.counters.wire_bytes, answered.wire_bytes);
+        match answered.reply {
+            PeerReply::Tree(RepairReply::Busy) => Err(Trouble::Busy),
+            PeerReply::Tree(reply) => Ok((reply, answered.payload)),
+            PeerReply::Failed(failure) => Err(Trouble::Failed(format!("the peer says: {failure}"))),
+            _ => Err(unexpected()),
         }
     }
 }

@@ -26,6 +26,7 @@ mod trees;
 mod ranges;
 mod plan;
 mod owed;
+mod progress;
 mod claims;
 
 use std::sync::Arc;
@@ -35,8 +36,9 @@ use std::time::Duration;
 use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::merkle::ReplicaSets;
 use atoll_protocol::put::Liveness;
+use atoll_protocol::time::MonoTime;
 use atoll_protocol::token::Partition;
-use atoll_protocol::wire::ROOTS_MAX;
+use atoll_protocol::wire::{ROOTS_MAX, RepairCommand, RepairStatus};
 use tokio::sync::Semaphore;
 
 use crate::cluster::Cluster;
@@ -49,6 +51,7 @@ use claims::Claims;
 use exchange::Trouble;
 use owed::Owed;
 use plan::Share;
+use progress::Progress;
 use trees::Trees;
 
 /// Partitions that one node mends at once on its own initiative.
@@ -73,7 +76,7 @@ pub struct RepairPacing {
     pub cycle: Duration,
 }
 
-/// Counters of one node's anti-entropy, since it started.
+/// Counters of one node's anti-entropy, since it started, of comparisons that it began.
 #[derive(Debug, Default)]
 pub struct RepairCounters {
     /// Partitions compared by their roots.
@@ -84,10 +87,17 @@ pub struct RepairCounters {
     pub fetched: AtomicU64,
     /// Records sent because they differed or were missing there.
     pub sent: AtomicU64,
-    /// Bytes of records fetched and sent.
-    pub record_bytes: AtomicU64,
+    /// Bytes on the wire in both directions, records included.
+    pub wire_bytes: AtomicU64,
     /// Comparisons that failed.
     pub failed: AtomicU64,
+}
+
+/// The steady round with one peer.
+struct Round {
+    left: Vec<Share>,
+    began: MonoTime,
+    next_step: MonoTime,
 }
 
 /// Anti-entropy of one node. Cheap to clone.
@@ -105,6 +115,7 @@ struct Parts {
     trees: Trees,
     claims: Claims,
     owed: Owed,
+    progress: Progress,
     exchanges: Semaphore,
     counters: RepairCounters,
 }
@@ -123,6 +134,7 @@ impl Repair {
             trees: Trees::new(view.topology.partitions().count()),
             claims: Claims::default(),
             owed: Owed::new(view.topology.nodes().len()),
+            progress: Progress::new(view.topology.nodes().len()),
             exchanges: Semaphore::new(EXCHANGES_MAX),
             counters: RepairCounters::default(),
             env,
@@ -154,6 +166,33 @@ impl Repair {
         self.parts.owed.add(peer, Share { sets, partition });
     }
 
+    /// Carries out an operator's command, and tells how it goes.
+    pub fn command(&self, command: RepairCommand) -> RepairStatus {
+        match command {
+            RepairCommand::Status => {}
+            RepairCommand::Start => self.parts.progress.start(),
+            RepairCommand::Pause => self.parts.progress.pause(),
+        }
+        let parts = &self.parts;
+        let view = parts.cluster.view();
+        let peers = view.topology.node_indices().filter(|&peer| {
+            peer != parts.cluster.own() && parts.peers.liveness(peer) == Liveness::Alive
+        });
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RepairStatus {
+            paused: parts.progress.is_paused(),
+            cycle: parts.pacing.cycle,
+            pending: parts.progress.pending(),
+            last_round: parts.progress.last_round(peers, parts.env.mono()),
+            compared: read(&parts.counters.compared),
+            differed: read(&parts.counters.differed),
+            fetched: read(&parts.counters.fetched),
+            sent: read(&parts.counters.sent),
+            wire_bytes: read(&parts.counters.wire_bytes),
+            failed: read(&parts.counters.failed),
+        }
+    }
+
     /// Counters since the start.
     pub fn counters(&self) -> &RepairCounters {
         &self.parts.counters
@@ -182,34 +221,58 @@ impl Repair {
 
     /// Compares all that is shared with `peer` at once, then steadily; returns when the connection is gone.
     async fn mend_while_connected(&self, peer: NodeIndex) {
-        let env = &self.parts.env;
-        let mut urgent = self.shares_with(peer);
-        let mut round = Vec::new();
-        let mut next_step = env.mono();
+        let (env, progress) = (&self.parts.env, &self.parts.progress);
+        let mut urgent = Vec::new();
+        // When the comparison of everything began that is under way, and the number of the start that asked for it.
+        let (mut everything_began, mut starts) = (None, None);
+        let mut round = Round { left: Vec::new(), began: env.mono(), next_step: env.mono() };
         while self.parts.peers.liveness(peer) == Liveness::Alive {
+            if starts != Some(progress.starts()) {
+                starts = Some(progress.starts());
+                urgent.extend(self.shares_with(peer));
+                everything_began = Some(env.mono());
+            }
             urgent.extend(self.parts.owed.take(peer));
-            if !urgent.is_empty() {
+            progress.note_pending(peer, urgent.len());
+            if progress.is_paused() {
+                env.sleep(LOOK_EVERY).await;
+            } else if !urgent.is_empty() {
                 urgent = self.compare_all(peer, urgent).await;
+                progress.note_pending(peer, urgent.len());
                 if !urgent.is_empty() {
                     env.sleep(env.jitter(AGAIN_AFTER / 2)).await;
                 }
-                continue;
-            }
-            if round.is_empty() {
-                round = self.shares_with(peer);
-            }
-            if env.mono() >= next_step {
-                let steps = round.len().div_ceil(STEP_PARTITIONS);
-                let rest = round.split_off(round.len().min(STEP_PARTITIONS));
-                urgent = self.compare_all(peer, std::mem::replace(&mut round, rest)).await;
-                next_step = env.mono().after(self.pause_between_steps(peer, steps));
-                continue;
-            }
-            let wake = next_step.min(env.mono().after(LOOK_EVERY));
-            if env.until(wake, self.parts.owed.added(peer)).await.is_some() {
-                env.sleep(OWED_DELAY).await;
+            } else if let Some(began) = everything_began.take() {
+                progress.complete(peer, began);
+            } else if env.mono() >= round.next_step {
+                urgent = self.take_step(peer, &mut round).await;
+            } else {
+                let wake = round.next_step.min(env.mono().after(LOOK_EVERY));
+                if env.until(wake, self.parts.owed.added(peer)).await.is_some() {
+                    env.sleep(OWED_DELAY).await;
+                }
             }
         }
+        progress.note_pending(peer, 0);
+    }
+
+    /// Compares the next partitions of the steady round; returns what has to be tried again.
+    async fn take_step(&self, peer: NodeIndex, round: &mut Round) -> Vec<Share> {
+        let env = &self.parts.env;
+        if round.left.is_empty() {
+            (round.left, round.began) = (self.shares_with(peer), env.mono());
+        }
+        let rest = round.left.split_off(round.left.len().min(STEP_PARTITIONS));
+        let step = std::mem::replace(&mut round.left, rest);
+        let again = self.compare_all(peer, step).await;
+        if round.left.is_empty() {
+            self.parts.progress.complete(peer, round.began);
+        }
+        let steps = self.shares_with(peer).len().div_ceil(STEP_PARTITIONS).max(1);
+        let pause = self.parts.pacing.cycle / u32::try_from(steps).unwrap_or(u32::MAX);
+        // Between two thirds and four thirds of it.
+        round.next_step = env.mono().after(env.jitter(pause * 2 / 3));
+        again
     }
 
     /// What this node compares with `peer` on its own initiative.
@@ -218,12 +281,6 @@ impl Repair {
         let own = cluster.own();
         let is_alive = |node| node == own || self.parts.peers.liveness(node) == Liveness::Alive;
         plan::shares(&cluster.view(), own, peer, is_alive)
-    }
-
-    fn pause_between_steps(&self, peer: NodeIndex, steps_left: usize) -> Duration {
-        let steps = self.shares_with(peer).len().div_ceil(STEP_PARTITIONS).max(steps_left).max(1);
-        let pause = self.parts.pacing.cycle / u32::try_from(steps).unwrap_or(u32::MAX);
-        self.parts.env.jitter(pause * 2 / 3)
     }
 
     /// Compares `shares` with `peer` and mends what differs; returns what has to be tried again.
@@ -259,6 +316,10 @@ impl Repair {
         let mut again = Vec::new();
         for partition in partitions {
             let share = Share { sets, partition };
+            if self.parts.progress.is_paused() {
+                again.push(share);
+                continue;
+            }
             let Ok(_turn) = self.parts.exchanges.acquire().await else { return again };
             count(&self.parts.counters.differed, 1);
             if let Err(trouble) = self.mend(peer, share).await {

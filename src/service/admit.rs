@@ -2,7 +2,7 @@
 
 use atoll_protocol::identity::{Identity, Role};
 use atoll_protocol::ids::NodeIndex;
-use atoll_protocol::wire::{Failure, Request};
+use atoll_protocol::wire::{Failure, RepairCommand, Request};
 
 use crate::cluster::Cluster;
 
@@ -52,9 +52,12 @@ pub(super) fn authorize(identity: &Identity, request: &Request) -> Result<(), Fa
         | Request::Cluster
         | Request::Status
         | Request::Storage
+        | Request::Repair(RepairCommand::Status)
         | Request::Explain { .. } => return Ok(()),
         Request::CreateKeyspace(_) => "creating a keyspace",
         Request::Fault(_) => "injecting faults",
+        Request::Repair(RepairCommand::Start) => "starting a repair",
+        Request::Repair(RepairCommand::Pause) => "pausing repair",
     };
     if identity.is_admin() {
         return Ok(());

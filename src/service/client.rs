@@ -63,6 +63,9 @@ impl Service {
             }
             Request::Cluster => reply_to.send(&self.cluster_view(), Bytes::new()),
             Request::Status => reply_to.send(&self.status(deadline).await, Bytes::new()),
+            Request::Repair(command) => {
+                reply_to.send(&self.repair(command, deadline).await, Bytes::new());
+            }
             Request::Storage => reply_to.send(&self.storage(deadline).await, Bytes::new()),
             Request::Explain { keyspace, key } => {
                 let explained = self.explain(&keyspace, key, deadline).await;

@@ -19,6 +19,7 @@ mod client;
 mod forward;
 mod keyspaces;
 mod peer;
+mod repair;
 mod status;
 mod storage;
 

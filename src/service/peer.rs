@@ -172,6 +172,9 @@ impl Service {
                     Err(failure) => (PeerReply::Failed(failure), nothing),
                 }
             }
+            PeerRequest::Repairs(command) => {
+                (PeerReply::Repairs(self.parts.repair.command(command)), nothing)
+            }
             PeerRequest::Status => (PeerReply::Status(self.own_status()), nothing),
             PeerRequest::Storage => (PeerReply::Storage(self.own_storage().await), nothing),
             PeerRequest::Keyspaces(theirs) => {

@@ -59,7 +59,7 @@ impl Service {
 }
 
 /// `reason` within the bound of the wire.
-fn cut(mut reason: String) -> String {
+pub(super) fn cut(mut reason: String) -> String {
     let end = reason.floor_char_boundary(REASON_BYTES_MAX);
     reason.truncate(end);
     reason

@@ -102,3 +102,41 @@ async fn a_datacenter_that_was_away_gets_what_it_missed() {
     equal(&client, 4).await;
     check_values(&client).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_waits_while_repair_is_paused() {
+    let mut cluster = Cluster::start(Seats::all().await, &[("eu", 3)], &[]).await;
+    cluster.cli().ok(&["repair", "pause"]).await;
+    // A node that starts again is not paused: it would ask the others.
+    let client = cluster.client().await;
+    cluster.kill(2);
+    write(&client, Level::Quorum).await;
+    cluster.restart(2).await;
+    cluster.connected().await;
+    cluster.cli().ok(&["repair", "pause"]).await;
+    let status = || async {
+        let outcome = cluster.cli().ok(&["repair", "status", "-o", "json"]).await;
+        outcome.json().as_array().unwrap().clone()
+    };
+    let paused = status().await;
+    assert_eq!(paused.len(), 3);
+    assert!(paused.iter().all(|node| node["paused"] == true), "{paused:?}");
+    let owed: u64 = paused.iter().map(|node| node["pending"].as_u64().unwrap()).sum();
+    assert!(owed > 0, "what was missed is remembered: {paused:?}");
+    let started = cluster.cli().ok(&["repair", "start"]).await;
+    assert_eq!(started.text().matches("running").count(), 3, "{}", started.text());
+    equal(&client, 3).await;
+    until("every node has completed a round", async || {
+        let nodes = status().await;
+        let is_done = |node: &serde_json::Value| {
+            node["paused"] == false
+                && node["pending"] == 0
+                && node["last_round_seconds"].is_number()
+                && node["compared"].as_u64() >= Some(16)
+        };
+        if nodes.iter().all(is_done) { Ok(()) } else { Err(format!("{nodes:?}")) }
+    })
+    .await;
+    // A client may look, and not steer.
+    cluster.cli_with(|profile| profile.admin = None).ok(&["repair", "status"]).await;
+}

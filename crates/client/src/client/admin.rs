@@ -8,8 +8,8 @@ use std::sync::Arc;
 use atoll_protocol::ids::Name;
 use atoll_protocol::keyspace::Keyspace as KeyspaceDefinition;
 use atoll_protocol::wire::{
-    ClusterView, Explanation, FaultCommand, Invalid, KeyspaceRequest, NodeReport, Reply, Request,
-    StorageReport,
+    ClusterView, Explanation, FaultCommand, Invalid, KeyspaceRequest, NodeReport, RepairCommand,
+    RepairReport, Reply, Request, StorageReport,
 };
 use bytes::Bytes;
 
@@ -72,6 +72,20 @@ impl Client {
         let answer = self.dispatcher.run(&self.control(Request::Storage, Operation::Read)).await?;
         match answer.reply {
             Reply::Storage(reports) => Ok(reports),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// Has every node carry out a command on its anti-entropy, through the node that is asked; one report for each. All but
+    /// [`RepairCommand::Status`] need an admin certificate, and may be repeated: a second time they change nothing.
+    ///
+    /// # Errors
+    /// Those of any read, and [`ErrorKind::Denied`](crate::ErrorKind::Denied) without that certificate.
+    pub async fn repair(&self, command: RepairCommand) -> Result<Vec<RepairReport>, Error> {
+        let job = self.control(Request::Repair(command), Operation::Read);
+        let answer = self.dispatcher.run(&job).await?;
+        match answer.reply {
+            Reply::Repair(reports) => Ok(reports),
             _ => Err(answer.unexpected()),
         }
     }

@@ -194,6 +194,7 @@ impl Shared {
             }
             Request::Fault(_) => return Ok((Reply::Faults(vec![node.to_string()]), empty)),
             Request::Status => return Ok((Reply::Status(Vec::new()), empty)),
+            Request::Repair(_) => return Ok((Reply::Repair(Vec::new()), empty)),
             Request::Storage => return Ok((Reply::Storage(Vec::new()), empty)),
             Request::Explain { .. } => {
                 return Ok((Reply::KeyspaceCreated { known_by: 0 }, empty));

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, FaultCommand, Kind, Message, NodeReport, StorageReport};
+use super::{
+    Failure, FaultCommand, Kind, Message, NodeReport, RepairCommand, RepairReport, StorageReport,
+};
 use crate::ids::Name;
 use crate::keyspace::{Conflict, KeyspaceMap};
 use crate::quorum::Level;
@@ -37,6 +39,8 @@ pub enum Request {
     Fault(FaultCommand),
     /// The storage engine of every node, gathered by the one that is asked.
     Storage,
+    /// Carry out a command on the anti-entropy of every node, and tell of it. Beyond `Status` it needs an admin.
+    Repair(RepairCommand),
 }
 
 /// Read a key.
@@ -122,6 +126,8 @@ pub enum Reply {
     Failed(Failure),
     /// One report on storage per node of the topology.
     Storage(Vec<StorageReport>),
+    /// The anti-entropy of every node.
+    Repair(Vec<RepairReport>),
 }
 
 /// A put that reached its level.

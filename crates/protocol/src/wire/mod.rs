@@ -43,7 +43,8 @@ pub use client::{
 pub use failure::{Failure, Invalid};
 pub use peer::{ApplyOutcome, Gossip, PeerNotice, PeerReply, PeerRequest};
 pub use repair::{
-    HOLDINGS_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairReply, RepairRequest,
+    HOLDINGS_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairCommand, RepairReply,
+    RepairReport, RepairRequest, RepairStatus,
 };
 pub use status::{FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PeerStatus};
 pub use storage::{

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest, RepairReply, RepairRequest,
-    StorageStatus,
+    Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest, RepairCommand, RepairReply,
+    RepairRequest, RepairStatus, StorageStatus,
 };
 use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use crate::keyspace::KeyspaceMap;
@@ -47,6 +47,8 @@ pub enum PeerRequest {
     Storage,
     /// Compare or mend replicas.
     Tree(RepairRequest),
+    /// Carry out an operator's command, and tell of the asked node's anti-entropy.
+    Repairs(RepairCommand),
 }
 
 /// What a node answers another.
@@ -72,6 +74,8 @@ pub enum PeerReply {
     Storage(StorageStatus),
     /// The answer to [`PeerRequest::Tree`].
     Tree(RepairReply),
+    /// The anti-entropy of the asked node.
+    Repairs(RepairStatus),
 }
 
 /// What a node tells another, without an answer.

@@ -1,11 +1,14 @@
-//! What replicas ask each other while they compare and mend what they hold.
+//! What replicas ask each other while they compare and mend what they hold, and what operators ask of that.
 //!
 //! All of it is request and reply, and every reply is bounded: a page of holdings, as many records as fit a frame.
 //! Keys are in stored form; whoever gets one checks it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Name;
 use crate::merkle::{Holding, Leaf, ReplicaSets};
 use crate::token::Partition;
 
@@ -94,4 +97,51 @@ pub enum RepairReply {
     Done,
     /// The receiver mends this partition with somebody else: ask again later.
     Busy,
+}
+
+/// What an operator wants of the anti-entropy of all nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RepairCommand {
+    /// To know how it goes.
+    Status,
+    /// Go on, and compare everything once at once.
+    Start,
+    /// Begin no comparison until `Start`, or until the node starts again.
+    Pause,
+}
+
+/// A node's anti-entropy in its own words. Counters are since it started, and of comparisons that it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairStatus {
+    /// Whether it was told to pause.
+    pub paused: bool,
+    /// In this time every partition is compared once with every other replica.
+    pub cycle: Duration,
+    /// Comparisons that do not wait for their turn: after a connection was made, after a start, after misses.
+    pub pending: u64,
+    /// How long ago the last complete round with the peer began that is furthest behind; `None` before the first one.
+    pub last_round: Option<Duration>,
+    /// Partitions compared.
+    pub compared: u64,
+    /// Of these, partitions that differed.
+    pub differed: u64,
+    /// Records fetched.
+    pub fetched: u64,
+    /// Records sent.
+    pub sent: u64,
+    /// Bytes on the wire in both directions, records included.
+    pub wire_bytes: u64,
+    /// Comparisons that failed.
+    pub failed: u64,
+}
+
+/// The anti-entropy of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairReport {
+    /// The node.
+    pub node: Name,
+    /// Its datacenter.
+    pub dc: Name,
+    /// Its own words, or why there are none; at most [`REASON_BYTES_MAX`](super::REASON_BYTES_MAX) bytes.
+    pub told: Result<RepairStatus, String>,
 }

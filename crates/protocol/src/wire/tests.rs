@@ -11,9 +11,10 @@ use super::{
     Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, Envelope, Explanation,
     Failure, FaultCommand, FilesStatus, GetRequest, Gossip, Invalid, KeyspaceRequest, Kind,
     LEVELS_MAX, LinkFault, Message, NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply,
-    PeerRequest, PeerStatus, PutBody, PutRequest, REASON_BYTES_MAX, RepairReply, RepairRequest,
-    ReplicaReport, ReplicaState, Reply, Request, StorageReport, StorageStatus, SyncKind, SyncSpans,
-    SyncStatus, VersionSummary, WorkStatus, from_frame, to_frame,
+    PeerRequest, PeerStatus, PutBody, PutRequest, REASON_BYTES_MAX, RepairCommand, RepairReply,
+    RepairReport, RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply, Request,
+    StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus, VersionSummary, WorkStatus,
+    from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
@@ -65,6 +66,8 @@ fn requests() -> Vec<Request> {
         Request::Cluster,
         Request::Status,
         Request::Storage,
+        Request::Repair(RepairCommand::Status),
+        Request::Repair(RepairCommand::Pause),
         Request::Explain { keyspace: keyspace.clone(), key: bytes("k") },
         Request::CreateKeyspace(KeyspaceRequest {
             name: name("users"),
@@ -189,6 +192,26 @@ fn storage_reports() -> Vec<StorageReport> {
     vec![report(Ok(storage())), report(Err("gone".to_owned()))]
 }
 
+fn repair_status() -> RepairStatus {
+    RepairStatus {
+        paused: true,
+        cycle: SECOND,
+        pending: 1,
+        last_round: Some(SECOND),
+        compared: 2,
+        differed: 3,
+        fetched: 4,
+        sent: 5,
+        wire_bytes: 6,
+        failed: 7,
+    }
+}
+
+fn repair_reports() -> Vec<RepairReport> {
+    let report = |told| RepairReport { node: name("n1"), dc: name("eu"), told };
+    vec![report(Ok(repair_status())), report(Err("gone".to_owned()))]
+}
+
 fn acknowledged() -> Acknowledged {
     Acknowledged { context: bytes("context"), siblings: 2, acked: 3 }
 }
@@ -243,6 +266,7 @@ fn replies() -> Vec<Reply> {
         Reply::Cluster(ClusterView { topology, keyspaces, answered_by: name("n1") }),
         Reply::Status(reports()),
         Reply::Storage(storage_reports()),
+        Reply::Repair(repair_reports()),
         Reply::Explain(Explanation {
             token: 1,
             partition: 2,
@@ -298,6 +322,7 @@ fn peer_requests() -> Vec<PeerRequest> {
         PeerRequest::Forward { request: put_request(), local: DcIndex(2) },
         PeerRequest::Status,
         PeerRequest::Storage,
+        PeerRequest::Repairs(RepairCommand::Start),
         PeerRequest::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     others.into_iter().chain(repairs).collect()
@@ -312,6 +337,7 @@ fn peer_replies() -> Vec<PeerReply> {
         PeerReply::Forwarded(acknowledged()),
         PeerReply::Status(status()),
         PeerReply::Storage(storage()),
+        PeerReply::Repairs(repair_status()),
         PeerReply::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     all.extend(failures().into_iter().map(PeerReply::Failed));
@@ -368,10 +394,10 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], variants: u32
 
 #[test]
 fn every_message_survives_and_every_cut_of_it_is_refused() {
-    check(&requests(), 8);
-    check(&replies(), 9);
-    check(&peer_requests(), 7);
-    check(&peer_replies(), 10);
+    check(&requests(), 9);
+    check(&replies(), 10);
+    check(&peer_requests(), 8);
+    check(&peer_replies(), 11);
     check(&peer_notices(), 3);
 }
 
