@@ -114,7 +114,8 @@ pub enum ChangeError<E> {
 }
 
 impl View {
-    fn new(topology: Arc<Topology>, keyspaces: KeyspaceMap) -> Self {
+    /// The picture that `keyspaces` make on `topology`. Cost: computes every placement.
+    pub(crate) fn new(topology: Arc<Topology>, keyspaces: KeyspaceMap) -> Self {
         let placement = Placement::compute(&topology, keyspaces.pairs(&topology));
         let sets_of =
             |keyspace: &Arc<Keyspace>| (keyspace.id, ReplicaSets::of(keyspace.pairs(&topology)));

@@ -16,7 +16,8 @@ use atoll_protocol::merkle::{
 };
 use atoll_protocol::token::Partition;
 use atoll_protocol::wire::{
-    PeerReply, PeerRequest, RECORDS_BYTES_MAX, RECORDS_MAX, RepairReply, RepairRequest,
+    HOLDINGS_BYTES_MAX, PeerReply, PeerRequest, RECORDS_BYTES_MAX, RECORDS_MAX, RepairReply,
+    RepairRequest,
 };
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
@@ -107,36 +108,84 @@ impl Repair {
         };
         let theirs = Tree::from_leaves(&theirs).ok_or_else(unexpected)?;
         let ours = self.tree(sets, partition).await?;
-        let leaves: Vec<Leaf> = ours.differing(&theirs).collect();
-        let mut after: Option<Bytes> = None;
-        let mut fetched = 0;
-        while !leaves.is_empty() {
-            self.parts.claims.claim(partition, (peer, Side::Initiator), self.parts.env.mono());
-            let (after_here, wanted) = (after.clone(), leaves.clone());
-            let request =
-                RepairRequest::Holdings { sets, partition, leaves: wanted, after: after_here };
-            let RepairReply::Holdings { holdings: theirs, more: more_theirs } =
-                self.ask(peer, request, Bytes::new()).await?.0
-            else {
-                return Err(unexpected());
-            };
-            let (ours, more_ours) =
-                self.holdings((sets, partition), leaves.clone(), after.clone()).await?;
-            let (mut ours, mut theirs) = (ours, theirs);
-            after = cut((&mut ours, more_ours), (&mut theirs, more_theirs));
-            let mut errand = errand(&ours, &theirs)?;
-            fetched += self.fetch(peer, std::mem::take(&mut errand.fetch)).await?;
-            if !seeded_bug(Mutant::RepairNeverSends) {
-                self.send(peer, errand.send).await?;
-            }
-            if after.is_none() {
-                break;
-            }
-        }
+        let is_empty = |leaf: &Leaf| ours.leaves().get(usize::from(leaf.0)) == Some(&0);
+        let (lacking, differing) = ours.differing(&theirs).partition::<Vec<_>, _>(is_empty);
+        let mut fetched = self.fetch_everything(peer, share, lacking).await?;
+        fetched += self.mend_leaves(peer, share, differing).await?;
         if fetched > 0 {
             self.pass_on(peer, share);
         }
         Ok(())
+    }
+
+    /// Fetches all that `leaves` hold there, because they hold nothing here; returns how many records.
+    async fn fetch_everything(
+        &self,
+        peer: NodeIndex,
+        Share { sets, partition }: Share,
+        leaves: Vec<Leaf>,
+    ) -> Result<usize, Trouble> {
+        let mut after: Option<Bytes> = None;
+        let mut fetched = 0;
+        while !leaves.is_empty() {
+            let began = self.parts.env.mono();
+            self.parts.claims.claim(partition, (peer, Side::Initiator), began);
+            let (wanted, from) = (leaves.clone(), after.clone());
+            let request =
+                RepairRequest::Everything { sets, partition, leaves: wanted, after: from };
+            let (reply, payload) = self.ask(peer, request, Bytes::new()).await?;
+            let RepairReply::Everything { keys, lengths, more } = reply else {
+                return Err(unexpected());
+            };
+            let goes_on = keys.first().is_none_or(|first| Some(first) > after.as_ref());
+            if !goes_on || !keys.is_sorted_by(|left, right| left < right) {
+                return Err(unexpected());
+            }
+            let joined = self.join(&keys, &lengths, payload).await?;
+            count(&self.parts.counters.fetched, joined);
+            fetched += joined;
+            if !more || keys.is_empty() {
+                break;
+            }
+            after = keys.last().cloned();
+            self.yield_to_requests(began).await;
+        }
+        Ok(fetched)
+    }
+
+    /// Compares `leaves` key by key and mends what differs, both ways; returns how many records were fetched.
+    async fn mend_leaves(
+        &self,
+        peer: NodeIndex,
+        Share { sets, partition }: Share,
+        leaves: Vec<Leaf>,
+    ) -> Result<usize, Trouble> {
+        let mut after: Option<Bytes> = None;
+        let mut fetched = 0;
+        while !leaves.is_empty() {
+            let began = self.parts.env.mono();
+            self.parts.claims.claim(partition, (peer, Side::Initiator), began);
+            let (wanted, from) = (leaves.clone(), after.clone());
+            let request = RepairRequest::Holdings { sets, partition, leaves: wanted, after: from };
+            let (reply, _) = self.ask(peer, request, Bytes::new()).await?;
+            let RepairReply::Holdings { holdings: mut theirs, more: more_theirs } = reply else {
+                return Err(unexpected());
+            };
+            let (wanted, from) = (leaves.clone(), after.clone());
+            let page = self.holdings((sets, partition), wanted, from, HOLDINGS_BYTES_MAX).await?;
+            let (mut ours, more_ours) = page;
+            after = cut((&mut ours, more_ours), (&mut theirs, more_theirs));
+            let Errand { fetch, send } = errand(&ours, &theirs)?;
+            fetched += self.fetch(peer, fetch).await?;
+            if !seeded_bug(Mutant::RepairNeverSends) {
+                self.send(peer, send).await?;
+            }
+            if after.is_none() {
+                break;
+            }
+            self.yield_to_requests(began).await;
+        }
+        Ok(fetched)
     }
 
     /// Fetches the records of `keys` and joins them here; returns how many.

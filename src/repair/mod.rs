@@ -10,7 +10,8 @@
 //!    round goes on steadily, so that every partition is compared once per cycle.
 //! 2. What the peer is known to have missed ([`Repair::owe`]) is compared soon, without waiting for its turn.
 //! 3. Within a datacenter every two replicas compare; of two datacenters one replica each (`plan.rs`).
-//! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it.
+//! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it. Mending pauses as long as it
+//!    works, so that requests have half of what it would take.
 //!
 //! Invariants
 //! - Mending only ever joins records; it neither mints nor drops.
@@ -57,14 +58,20 @@ use trees::Trees;
 /// Partitions that one node mends at once on its own initiative.
 const EXCHANGES_MAX: usize = 2;
 
-/// Partitions compared in one step of a round: 512 bytes of roots.
+/// Partitions compared in one step of a round: 512 bytes of roots. After a start the step hashes all of them: at a million
+/// keys a second, a deadline of 5 s is enough for 80 000 keys in each.
 const STEP_PARTITIONS: usize = 64;
+
+const _: () = assert!(STEP_PARTITIONS <= ROOTS_MAX);
 
 /// How long a missed put may still be on its way: comparing at once would ship what is about to arrive.
 const OWED_DELAY: Duration = Duration::from_millis(500);
 
 /// Pause before partitions are tried again that were busy, or could not be compared.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Longest pause after a page or a partition was mended: a slow one was slow because of others.
+const YIELD_MAX: Duration = Duration::from_secs(1);
 
 /// Longest sleep of a task, so that it notices what nobody tells it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -290,7 +297,7 @@ impl Repair {
         sorted.sort_unstable();
         sorted.dedup();
         for group in sorted.chunk_by(|left, right| left.sets == right.sets) {
-            for step in group.chunks(ROOTS_MAX) {
+            for step in group.chunks(STEP_PARTITIONS) {
                 let Some(sets) = step.first().map(|share| share.sets) else { continue };
                 let partitions: Vec<Partition> = step.iter().map(|share| share.partition).collect();
                 let differing = match self.differing(peer, sets, partitions).await {
@@ -322,12 +329,20 @@ impl Repair {
             }
             let Ok(_turn) = self.parts.exchanges.acquire().await else { return again };
             count(&self.parts.counters.differed, 1);
+            let began = self.parts.env.mono();
             if let Err(trouble) = self.mend(peer, share).await {
                 self.note(peer, &trouble);
                 again.push(share);
             }
+            self.yield_to_requests(began).await;
         }
         again
+    }
+
+    /// Leaves the disk and the network to requests for as long as it took them since `began`.
+    async fn yield_to_requests(&self, began: MonoTime) {
+        let env = &self.parts.env;
+        env.sleep(env.mono().since(began).min(YIELD_MAX)).await;
     }
 
     fn note(&self, peer: NodeIndex, trouble: &Trouble) {

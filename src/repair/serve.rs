@@ -19,6 +19,9 @@ use super::ranges::{runs_of, sets_of, tokens_of};
 use crate::cluster::View;
 use crate::replica::{Replica, ReplicaError, StoredKey};
 
+/// Bytes of keys looked for at once where their records follow: about [`RECORDS_MAX`] keys of 56 bytes with digest.
+const EVERYTHING_BYTES: usize = RECORDS_MAX * 64;
+
 impl Repair {
     /// Answers `from`.
     ///
@@ -51,15 +54,26 @@ impl Repair {
                 if !self.is_free_for(from, partition) {
                     return Ok((RepairReply::Busy, Bytes::new()));
                 }
-                let page = self.holdings((sets, partition), leaves, after).await;
+                let page =
+                    self.holdings((sets, partition), leaves, after, HOLDINGS_BYTES_MAX).await;
                 let (holdings, more) = page.map_err(failure)?;
                 RepairReply::Holdings { holdings, more }
+            }
+            RepairRequest::Everything { sets, partition, leaves, after } => {
+                if !leaves.is_sorted_by(|left, right| left < right) {
+                    return Err(invalid("leaves must ascend"));
+                }
+                if !self.is_free_for(from, partition) {
+                    return Ok((RepairReply::Busy, Bytes::new()));
+                }
+                return self.everything((sets, partition), leaves, after).await;
             }
             RepairRequest::Fetch { keys } => {
                 if keys.len() > RECORDS_MAX {
                     return Err(invalid("too many keys at once"));
                 }
-                return self.records(keys).await;
+                let (lengths, payload) = self.records(keys).await?;
+                return Ok((RepairReply::Records { lengths }, payload));
             }
             RepairRequest::Store { keys, lengths } => {
                 self.store(from, &keys, &lengths, payload).await?
@@ -98,8 +112,26 @@ impl Repair {
         Ok(RepairReply::Stored)
     }
 
-    /// Our records of the first of `keys`, as many as fit.
-    async fn records(&self, keys: Vec<Bytes>) -> Result<(RepairReply, Bytes), Failure> {
+    /// A page of the keys and records of `leaves`.
+    async fn everything(
+        &self,
+        tree: (ReplicaSets, Partition),
+        leaves: Vec<Leaf>,
+        after: Option<Bytes>,
+    ) -> Result<(RepairReply, Bytes), Failure> {
+        let page = self.holdings(tree, leaves, after, EVERYTHING_BYTES).await;
+        let (holdings, more_holdings) = page.map_err(failure)?;
+        let mut keys: Vec<Bytes> = holdings.into_iter().map(|holding| holding.key).collect();
+        let held = keys.len();
+        keys.truncate(RECORDS_MAX);
+        let (lengths, payload) = self.records(keys.clone()).await?;
+        keys.truncate(lengths.len());
+        let more = more_holdings || keys.len() < held;
+        Ok((RepairReply::Everything { keys, lengths, more }, payload))
+    }
+
+    /// Our records of the first of `keys`, as many as fit: their lengths, and all of them one behind the other.
+    async fn records(&self, keys: Vec<Bytes>) -> Result<(Vec<u32>, Bytes), Failure> {
         let replica = self.parts.replica.clone();
         self.parts
             .env
@@ -116,7 +148,7 @@ impl Repair {
                     lengths.push(u32::try_from(record.len()).unwrap_or(u32::MAX));
                     payload.extend_from_slice(&record);
                 }
-                Ok((RepairReply::Records { lengths }, Bytes::from(payload)))
+                Ok((lengths, Bytes::from(payload)))
             })
             .await
     }
@@ -160,9 +192,12 @@ impl Repair {
         (sets, partition): (ReplicaSets, Partition),
         leaves: Vec<Leaf>,
         after: Option<Bytes>,
+        bytes_max: usize,
     ) -> Result<(Vec<Holding>, bool), Trouble> {
         let (view, replica) = (self.parts.cluster.view(), self.parts.replica.clone());
-        let job = move || page((&view, &replica), (sets, partition), &leaves, after.as_deref());
+        let job = move || {
+            page((&view, &replica), (sets, partition), &leaves, (after.as_deref(), bytes_max))
+        };
         Ok(self.parts.env.blocking(job).await?)
     }
 }
@@ -171,7 +206,7 @@ fn page(
     (view, replica): (&View, &Replica),
     (sets, partition): (ReplicaSets, Partition),
     leaves: &[Leaf],
-    after: Option<&[u8]>,
+    (after, bytes_max): (Option<&[u8]>, usize),
 ) -> Result<(Vec<Holding>, bool), ReplicaError> {
     let partitions = replica.partitions();
     let reached = after.and_then(StoredKey::head);
@@ -183,14 +218,14 @@ fn page(
         }
         let mut after = after.map(<[u8]>::to_vec);
         loop {
-            let (found, more) = replica.holdings(range, after.as_deref(), HOLDINGS_BYTES_MAX)?;
+            let (found, more) = replica.holdings(range, after.as_deref(), bytes_max)?;
             after = found.last().map(|last| last.key.to_vec());
             let ours = found.into_iter().filter(|h| sets_of(view, &h.key) == Some(sets));
             for holding in ours {
                 bytes += holding.key.len() + size_of::<u64>();
                 holdings.push(holding);
             }
-            if bytes >= HOLDINGS_BYTES_MAX {
+            if bytes >= bytes_max {
                 // There may be none behind; then the next page is empty.
                 return Ok((holdings, true));
             }

@@ -53,6 +53,17 @@ pub enum RepairRequest {
         /// Only keys above this one; where the page before ended.
         after: Option<Bytes>,
     },
+    /// All that some leaves hold, keys and records, in key order: the sender holds nothing of them.
+    Everything {
+        /// Which tree.
+        sets: ReplicaSets,
+        /// Which partition.
+        partition: Partition,
+        /// Which leaves, ascending.
+        leaves: Vec<Leaf>,
+        /// Only keys above this one; where the page before ended.
+        after: Option<Bytes>,
+    },
     /// The records of these keys, as many as fit.
     Fetch {
         /// Stored keys; at most [`RECORDS_MAX`].
@@ -83,6 +94,15 @@ pub enum RepairReply {
     Holdings {
         /// Keys above `after`, in order.
         holdings: Vec<Holding>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// A page of keys, whose records are the payload.
+    Everything {
+        /// Keys above `after`, in order.
+        keys: Vec<Bytes>,
+        /// Length of each record.
+        lengths: Vec<u32>,
         /// Whether there are more.
         more: bool,
     },
