@@ -123,7 +123,10 @@ pub(crate) fn mutants(arguments: &MutantsArgs) -> Result<Verdict, Error> {
         eprintln!("{}: {}", candidate.name, candidate.description);
         let row = match candidate.hunter {
             hunt::Hunter::Clusters => {
-                let workers = crew(arguments.crew, Some(&candidate.name))?;
+                let workers = (
+                    crew(arguments.crew, Some(&candidate.name))?,
+                    crew(Crew { jobs: 1, ..arguments.crew }, None)?,
+                );
                 method.run(candidate, workers, stopwatch())
             }
             hunt::Hunter::Enumerator => {
@@ -139,6 +142,9 @@ pub(crate) fn mutants(arguments: &MutantsArgs) -> Result<Verdict, Error> {
         match &row.found {
             Some((seeds, invariant)) => eprintln!("  found after {seeds} seeds: {invariant}"),
             None => eprintln!("  NOT found in {} seeds", row.seeds),
+        }
+        if let Some((seed, invariants)) = &row.own_bug {
+            eprintln!("  seed {seed} fails without it, too: a bug of our own ({invariants})");
         }
         rows.push(row);
     }

@@ -1,7 +1,8 @@
 //! Tests the simulator itself: how many seeds until each seeded bug is found?
 //!
 //! 1. Every worker of a hunt is armed with one mutant; the hunt is a batch that stops at its first failure.
-//! 2. What counts is the lowest failing seed, so that the result does not depend on the number of workers.
+//! 2. What counts is the lowest failing seed, so that the result does not depend on the number of workers. It is run again
+//!    without the mutant: a seed that fails all the same shows a bug of Atoll's own, and finds no mutant.
 //! 3. The table says for each mutant whether it was found, by which invariant, and how often its line was reached: one
 //!    that is reached and not found lacks a checker, one that is not reached lacks a situation.
 //!
@@ -67,14 +68,16 @@ pub struct Row {
     pub seeds: u64,
     /// How often its line was reached.
     pub reached: u64,
+    /// The seed at which the hunt ended, if it fails without the mutant as well, and how.
+    pub own_bug: Option<(u64, String)>,
 }
 
 impl Hunt {
-    /// Hunts `candidate` with `workers` that are armed with it.
+    /// Hunts `candidate` with `workers` that are armed with it; `unarmed` ones run the seed that they find once more.
     pub fn run<W: Worker + Send>(
         &self,
         candidate: Candidate,
-        workers: Vec<W>,
+        (workers, unarmed): (Vec<W>, Vec<W>),
         elapsed: impl Fn() -> Duration + Sync,
     ) -> Row {
         let options = Options {
@@ -85,8 +88,17 @@ impl Hunt {
             repeat: Repeat::Nothing,
             stop: Stop::AtFirstFailure,
         };
-        let (summary, failures) = batch(&options, workers, elapsed, |_: Event<'_>| ());
-        row(candidate, &summary, failures.first())
+        let (summary, failures) = batch(&options, workers, &elapsed, |_: Event<'_>| ());
+        let mut row = row(candidate, &summary, failures.first());
+        if let Some(failure) = failures.first() {
+            let once = Options { from: failure.seed, seeds: Some(1), time: None, ..options };
+            let (_, failures) = batch(&once, unarmed, &elapsed, |_: Event<'_>| ());
+            if let Some(own) = failures.first() {
+                row.own_bug = Some((own.seed, invariants_of_failure(own).join(", ")));
+                row.found = None;
+            }
+        }
+        row
     }
 }
 
@@ -99,12 +111,18 @@ pub fn enumerate(candidate: Candidate, workloads_max: u64) -> Row {
         if let Some(violation) = summary.violations.first() {
             let told = format!("enumerator: {}", violation.problem);
             let found = Some((violation.workload + 1, told));
-            return Row { candidate, found, seeds: violation.workload + 1, reached: reached() };
+            return Row {
+                candidate,
+                found,
+                seeds: violation.workload + 1,
+                reached: reached(),
+                own_bug: None,
+            };
         }
         let Some(next) = summary.next_workload else { break };
         first_workload = next;
     }
-    Row { candidate, found: None, seeds: first_workload, reached: reached() }
+    Row { candidate, found: None, seeds: first_workload, reached: reached(), own_bug: None }
 }
 
 /// `failure` is that of the lowest seed, and all lower seeds were run.
@@ -113,7 +131,7 @@ fn row(candidate: Candidate, summary: &Summary, failure: Option<&Failure>) -> Ro
         let invariants = invariants_of_failure(failure);
         (failure.seed + 1, invariants.join(", "))
     });
-    Row { candidate, found, seeds: summary.seeds, reached: summary.mutant_reached }
+    Row { candidate, found, seeds: summary.seeds, reached: summary.mutant_reached, own_bug: None }
 }
 
 /// The table, and the median of the seeds that were needed.

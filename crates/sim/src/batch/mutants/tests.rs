@@ -33,7 +33,17 @@ fn hunted(name: &str, bad: u64, workers: usize) -> Row {
         hunter: Hunter::Clusters,
     };
     let workers = (0..workers).map(|_| Armed { bad }).collect();
-    hunt.run(candidate, workers, || Duration::ZERO)
+    hunt.run(candidate, (workers, vec![Armed { bad: OWN_BUG }]), || Duration::ZERO)
+}
+
+/// From this seed on, runs fail without any mutant.
+const OWN_BUG: u64 = 30;
+
+#[test]
+fn a_seed_that_fails_without_the_mutant_finds_none() {
+    let row = hunted("harmless", 33, 2);
+    assert_eq!((row.found, row.own_bug), (None, Some((33, "I1/P1".to_owned()))));
+    assert_eq!(hunted("skip_sync", 29, 2).own_bug, None);
 }
 
 #[test]
