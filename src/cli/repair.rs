@@ -66,6 +66,7 @@ struct FactsJson {
     records_sent: u64,
     wire_bytes: u64,
     failed: u64,
+    wrong_trees: u64,
 }
 
 /// `atoll repair …`.
@@ -120,7 +121,7 @@ fn table(reports: &[RepairReport]) -> Columns {
                 status.sent.to_string(),
                 size(status.wire_bytes),
                 status.failed.to_string(),
-                String::new(),
+                note(status),
             ],
             Err(reason) => {
                 let mut facts = [(); 11].map(|()| NOTHING.to_owned());
@@ -133,6 +134,13 @@ fn table(reports: &[RepairReport]) -> Columns {
         table.row(names.into_iter().chain(facts));
     }
     table
+}
+
+fn note(status: &RepairStatus) -> String {
+    match status.wrong_trees {
+        0 => String::new(),
+        wrong => format!("{wrong} wrong trees; see its log"),
+    }
 }
 
 fn document(reports: &[RepairReport]) -> Vec<RepairJson<'_>> {
@@ -159,5 +167,6 @@ fn facts(status: &RepairStatus) -> FactsJson {
         records_sent: status.sent,
         wire_bytes: status.wire_bytes,
         failed: status.failed,
+        wrong_trees: status.wrong_trees,
     }
 }

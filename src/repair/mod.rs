@@ -13,6 +13,8 @@
 //! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it. Mending pauses as long as it
 //!    works, so that requests have half of what it would take.
 //!
+//! 5. In 24 rounds every tree is built anew once, and compared with the one that was kept up to date (`verify.rs`).
+//!
 //! Invariants
 //! - Mending only ever joins records; it neither mints nor drops.
 //! - At most [`EXCHANGES_MAX`] partitions are mended at once on this node's initiative, and one exchange at a time
@@ -23,6 +25,7 @@
 
 mod exchange;
 mod serve;
+mod verify;
 mod trees;
 mod ranges;
 mod plan;
@@ -98,11 +101,14 @@ pub struct RepairCounters {
     pub wire_bytes: AtomicU64,
     /// Comparisons that failed.
     pub failed: AtomicU64,
+    /// Trees that were not those of what is stored.
+    pub wrong_trees: AtomicU64,
 }
 
 /// The steady round with one peer.
 struct Round {
     left: Vec<Share>,
+    number: u32,
     began: MonoTime,
     next_step: MonoTime,
 }
@@ -197,21 +203,13 @@ impl Repair {
             sent: read(&parts.counters.sent),
             wire_bytes: read(&parts.counters.wire_bytes),
             failed: read(&parts.counters.failed),
+            wrong_trees: read(&parts.counters.wrong_trees),
         }
     }
 
     /// Counters since the start.
     pub fn counters(&self) -> &RepairCounters {
         &self.parts.counters
-    }
-
-    /// Partitions whose trees are not those of what is stored: for tests, while nothing is written. Blocks on disk.
-    pub fn impure_partitions(&self) -> Vec<Partition> {
-        let view = self.parts.cluster.view();
-        let eyes = (&*view, &self.parts.replica);
-        let partitions = view.topology.partitions().iter();
-        // What cannot be read is nobody's tree.
-        partitions.filter(|p| matches!(self.parts.trees.is_pure(eyes, *p), Ok(false))).collect()
     }
 
     async fn keep_mending(&self, peer: NodeIndex) {
@@ -232,7 +230,8 @@ impl Repair {
         let mut urgent = Vec::new();
         // When the comparison of everything began that is under way, and the number of the start that asked for it.
         let (mut everything_began, mut starts) = (None, None);
-        let mut round = Round { left: Vec::new(), began: env.mono(), next_step: env.mono() };
+        let now = env.mono();
+        let mut round = Round { left: Vec::new(), number: 0, began: now, next_step: now };
         while self.parts.peers.liveness(peer) == Liveness::Alive {
             if starts != Some(progress.starts()) {
                 starts = Some(progress.starts());
@@ -268,9 +267,11 @@ impl Repair {
         let env = &self.parts.env;
         if round.left.is_empty() {
             (round.left, round.began) = (self.shares_with(peer), env.mono());
+            round.number += 1;
         }
         let rest = round.left.split_off(round.left.len().min(STEP_PARTITIONS));
         let step = std::mem::replace(&mut round.left, rest);
+        self.verify_trees(&step, round.number).await;
         let again = self.compare_all(peer, step).await;
         if round.left.is_empty() {
             self.parts.progress.complete(peer, round.began);

@@ -10,7 +10,7 @@
 //! Invariant: a tree is returned only if every leaf of it was hashed after its last mark was taken; an error puts the
 //! marks back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use atoll_protocol::merkle::{Leaf, LeafHasher, ReplicaSets, Tree};
 use atoll_protocol::token::{Partition, Token};
@@ -53,48 +53,72 @@ impl Trees {
     ) -> Option<Result<Tree, ReplicaError>> {
         // Held while the disk is read: two who want one tree hash it once.
         let mut trees = self.partitions.get(partition.0 as usize)?.lock();
-        let keyspaces = view.keyspaces.digest();
-        if trees.keyspaces != keyspaces {
-            *trees = PartitionTrees { keyspaces, ..PartitionTrees::default() };
-            replica.marks().mark_all(partition);
-        }
-        let marked = replica.marks().take(partition);
-        let hashed = trees.hash((view, replica), partition, &marked);
-        if let Err(error) = hashed {
-            replica.marks().mark_all(partition);
-            return Some(Err(error));
-        }
-        Some(Ok(trees.by_sets.get(&sets).cloned().unwrap_or_default()))
+        let updated = trees.update((view, replica), partition);
+        Some(updated.map(|()| trees.by_sets.get(&sets).cloned().unwrap_or_default()))
     }
-}
 
-impl Trees {
     /// Whether the trees of `partition`, brought up to date, are what hashing everything anew gives. Blocks on disk.
+    ///
+    /// A write that can be read and has not marked its leaf yet looks like a wrong tree: ask again after a while.
     ///
     /// # Errors
     /// What the replica says of a leaf that cannot be read.
-    pub(super) fn is_pure(
+    pub(super) fn verify(
         &self,
         (view, replica): (&View, &Replica),
         partition: Partition,
-    ) -> Result<bool, ReplicaError> {
-        let sets: BTreeSet<ReplicaSets> =
-            view.keyspaces.iter().map(|keyspace| view.replica_sets(keyspace)).collect();
-        let mut fresh = PartitionTrees::default();
+    ) -> Result<Purity, ReplicaError> {
+        let Some(slot) = self.partitions.get(partition.0 as usize) else {
+            return Ok(Purity::Pure);
+        };
+        let mut trees = slot.lock();
+        trees.update((view, replica), partition)?;
+        let mut fresh = PartitionTrees { keyspaces: trees.keyspaces, ..PartitionTrees::default() };
         let leaves: Vec<Leaf> = Leaf::all().collect();
         fresh.hash((view, replica), partition, &leaves)?;
-        for sets in sets {
-            let Some(tree) = self.tree((view, replica), sets, partition) else { continue };
-            let wanted = fresh.by_sets.get(&sets).cloned().unwrap_or_default();
-            if tree? != wanted {
-                return Ok(false);
-            }
+        if replica.marks().has_any(partition) {
+            return Ok(Purity::Written);
         }
-        Ok(true)
+        // A tree without a key is as good as none.
+        trees.by_sets.retain(|_, tree| tree.root() != 0);
+        if trees.by_sets == fresh.by_sets {
+            return Ok(Purity::Pure);
+        }
+        Ok(Purity::Impure)
     }
 }
 
+/// What a second look at the trees of a partition has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purity {
+    /// They are those of what is stored.
+    Pure,
+    /// They are not.
+    Impure,
+    /// The partition was written meanwhile; nothing is known.
+    Written,
+}
+
 impl PartitionTrees {
+    /// Brings the trees up to date.
+    fn update(
+        &mut self,
+        (view, replica): (&View, &Replica),
+        partition: Partition,
+    ) -> Result<(), ReplicaError> {
+        let keyspaces = view.keyspaces.digest();
+        if self.keyspaces != keyspaces {
+            *self = Self { keyspaces, ..Self::default() };
+            replica.marks().mark_all(partition);
+        }
+        let marked = replica.marks().take(partition);
+        let hashed = self.hash((view, replica), partition, &marked);
+        if hashed.is_err() {
+            replica.marks().mark_all(partition);
+        }
+        hashed
+    }
+
     /// Hashes `leaves` of all trees again.
     fn hash(
         &mut self,
@@ -152,5 +176,51 @@ impl OpenLeaf {
         for (sets, hasher) in std::mem::take(&mut self.hashers) {
             trees.entry(sets).or_default().set(leaf, hasher.finish());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use atoll_protocol::ids::{Incarnation, KeyspaceId};
+    use atoll_protocol::keyspace::{Conflict, KeyspaceMap};
+    use atoll_protocol::record::Record;
+    use atoll_protocol::topology::{Addresses, TopologyFile};
+    use atoll_storage::{Batch, Engine, Options, RealDisk};
+
+    use super::*;
+    use crate::env::RealEnv;
+    use crate::replica::{JoinRecords, Life};
+    use crate::tasks::Tasks;
+
+    #[tokio::test]
+    async fn a_write_that_marked_nothing_makes_a_wrong_tree() {
+        let text = include_str!("../../topology/single-dc.toml");
+        let topology = TopologyFile::parse(text).unwrap().check(Addresses::Optional).unwrap();
+        let view = View::new(Arc::new(topology.clone()), KeyspaceMap::new(&topology));
+        let folder = tempfile::TempDir::new().unwrap();
+        let disk = Arc::new(RealDisk::new(folder.path()));
+        let engine =
+            Arc::new(Engine::open(disk, Options::default(), Arc::new(JoinRecords)).unwrap());
+        let (env, partitions) = (RealEnv::create(), topology.partitions());
+        let life = Life { incarnation: Incarnation(1), minted: BTreeMap::new() };
+        let tasks = Tasks::new(env.clone());
+        let replica = Replica::start(env, &tasks, engine.clone(), partitions, life);
+        let (trees, eyes) = (Trees::new(partitions.count()), (&view, &replica));
+        let key = StoredKey::new(KeyspaceId(1), b"key");
+        let partition = key.partition(partitions);
+        assert_eq!(trees.verify(eyes, partition).unwrap(), Purity::Pure);
+
+        let mut batch = Batch::new();
+        batch.put(key.as_bytes(), &Record::empty(Conflict::Siblings).encode());
+        engine.write(batch).unwrap();
+        assert_eq!(trees.verify(eyes, partition).unwrap(), Purity::Impure);
+        assert_eq!(trees.verify(eyes, partition).unwrap(), Purity::Impure, "it stays so");
+        replica.marks().mark(key.token());
+        let sets = view.replica_sets_by_id(KeyspaceId(1)).unwrap();
+        let tree = trees.tree(eyes, sets, partition).unwrap().unwrap();
+        assert_ne!(tree.root(), 0);
+        assert_eq!(trees.verify(eyes, partition).unwrap(), Purity::Pure);
     }
 }

@@ -46,6 +46,11 @@ impl LeafMarks {
         self.words_of(partition).iter().for_each(|word| word.store(u64::MAX, Ordering::Release));
     }
 
+    /// Whether a leaf of `partition` is marked.
+    pub fn has_any(&self, partition: Partition) -> bool {
+        self.words_of(partition).iter().any(|word| word.load(Ordering::Acquire) != 0)
+    }
+
     /// The marked leaves of `partition`, in order; they are not marked any more.
     pub fn take(&self, partition: Partition) -> Vec<Leaf> {
         let taken: Vec<u64> =
@@ -74,6 +79,7 @@ mod tests {
         let all: Vec<Leaf> = Leaf::all().collect();
         assert_eq!(marks.take(Partition(3)), all);
         assert_eq!(marks.take(Partition(3)), []);
+        assert!(marks.has_any(Partition(2)) && !marks.has_any(Partition(3)));
         let token = |partition: u64, leaf: u64| Token(partition << 62 | leaf << 54 | 77);
         for leaf in [200, 3, 64, 3] {
             marks.mark(token(3, leaf));

@@ -19,13 +19,14 @@ fn reports() -> Vec<RepairReport> {
         sent: 6,
         wire_bytes: 12_345,
         failed: 0,
+        wrong_trees: 0,
     };
     let report = |node: &str, told| RepairReport {
         node: Name::new(node).unwrap(),
         dc: Name::new("eu").unwrap(),
         told,
     };
-    let new = RepairStatus { paused: true, last_round: None, ..status };
+    let new = RepairStatus { paused: true, last_round: None, wrong_trees: 2, ..status };
     vec![
         report("eu-1", Ok(status)),
         report("eu-2", Ok(new)),
@@ -42,7 +43,7 @@ fn the_table_has_a_line_for_each_node() {
 const EXPECTED: &str = "\
 NODE  DC  STATE    PENDING  LAST ROUND  CYCLE  COMPARED  DIFFERED  FETCHED  SENT      WIRE  FAILED  NOTE
 eu-1  eu  running        3    2m5s ago   1h0m      1024         2        5     6  12.1 KiB       0
-eu-2  eu  paused         3           -   1h0m      1024         2        5     6  12.1 KiB       0
+eu-2  eu  paused         3           -   1h0m      1024         2        5     6  12.1 KiB       0  2 wrong trees; see its log
 eu-3  eu  -              -           -      -         -         -        -     -         -       -  not connected
 ";
 

@@ -153,6 +153,8 @@ pub struct RepairStatus {
     pub wire_bytes: u64,
     /// Comparisons that failed.
     pub failed: u64,
+    /// Trees that were not those of what is stored, as found by building them anew.
+    pub wrong_trees: u64,
 }
 
 /// The anti-entropy of one node.

@@ -204,6 +204,7 @@ fn repair_status() -> RepairStatus {
         sent: 5,
         wire_bytes: 6,
         failed: 7,
+        wrong_trees: 8,
     }
 }
 
