@@ -70,8 +70,11 @@ const _: () = assert!(STEP_PARTITIONS <= ROOTS_MAX);
 /// How long a missed put may still be on its way: comparing at once would ship what is about to arrive.
 const OWED_DELAY: Duration = Duration::from_millis(500);
 
-/// Pause before partitions are tried again that were busy, or could not be compared.
+/// Pause before partitions are tried again that were busy.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Pause before partitions are tried again that could not be compared: a damaged one stays so, and must not keep others.
+const LATER_AFTER: Duration = Duration::from_secs(10);
 
 /// Longest pause after a page or a partition was mended: a slow one was slow because of others.
 const YIELD_MAX: Duration = Duration::from_secs(1);
@@ -103,6 +106,31 @@ pub struct RepairCounters {
     pub failed: AtomicU64,
     /// Trees that were not those of what is stored.
     pub wrong_trees: AtomicU64,
+}
+
+/// What is compared with one peer out of turn.
+#[derive(Default)]
+struct Due {
+    now: Vec<Share>,
+    later: Vec<Share>,
+    later_at: MonoTime,
+}
+
+impl Due {
+    /// Moves what was put off to what is due, if its time has come.
+    fn wake(&mut self, now: MonoTime) {
+        if now >= self.later_at {
+            self.now.append(&mut self.later);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.now.len() + self.later.len()
+    }
+
+    fn into_shares(self) -> impl Iterator<Item = Share> {
+        self.now.into_iter().chain(self.later)
+    }
 }
 
 /// The steady round with one peer.
@@ -195,7 +223,7 @@ impl Repair {
         RepairStatus {
             paused: parts.progress.is_paused(),
             cycle: parts.pacing.cycle,
-            pending: parts.progress.pending(),
+            pending: parts.progress.pending() + parts.owed.len(),
             last_round: parts.progress.last_round(peers, parts.env.mono()),
             compared: read(&parts.counters.compared),
             differed: read(&parts.counters.differed),
@@ -227,7 +255,7 @@ impl Repair {
     /// Compares all that is shared with `peer` at once, then steadily; returns when the connection is gone.
     async fn mend_while_connected(&self, peer: NodeIndex) {
         let (env, progress) = (&self.parts.env, &self.parts.progress);
-        let mut urgent = Vec::new();
+        let mut due = Due::default();
         // When the comparison of everything began that is under way, and the number of the start that asked for it.
         let (mut everything_began, mut starts) = (None, None);
         let now = env.mono();
@@ -235,23 +263,24 @@ impl Repair {
         while self.parts.peers.liveness(peer) == Liveness::Alive {
             if starts != Some(progress.starts()) {
                 starts = Some(progress.starts());
-                urgent.extend(self.shares_with(peer));
+                due.now.extend(self.shares_with(peer));
                 everything_began = Some(env.mono());
             }
-            urgent.extend(self.parts.owed.take(peer));
-            progress.note_pending(peer, urgent.len());
+            due.now.extend(self.parts.owed.take(peer));
+            due.wake(env.mono());
+            progress.note_pending(peer, due.len());
             if progress.is_paused() {
                 env.sleep(LOOK_EVERY).await;
-            } else if !urgent.is_empty() {
-                urgent = self.compare_all(peer, urgent).await;
-                progress.note_pending(peer, urgent.len());
-                if !urgent.is_empty() {
+            } else if !due.now.is_empty() {
+                let shares = std::mem::take(&mut due.now);
+                self.compare_all(peer, shares, &mut due).await;
+                if !due.now.is_empty() {
                     env.sleep(env.jitter(AGAIN_AFTER / 2)).await;
                 }
             } else if let Some(began) = everything_began.take() {
                 progress.complete(peer, began);
             } else if env.mono() >= round.next_step {
-                urgent = self.take_step(peer, &mut round).await;
+                self.take_step(peer, &mut round, &mut due).await;
             } else {
                 let wake = round.next_step.min(env.mono().after(LOOK_EVERY));
                 if env.until(wake, self.parts.owed.added(peer)).await.is_some() {
@@ -259,11 +288,13 @@ impl Repair {
                 }
             }
         }
+        // What is not done is owed still: not all of it is compared by itself when the peer is back.
+        due.into_shares().for_each(|share| self.parts.owed.add(peer, share));
         progress.note_pending(peer, 0);
     }
 
-    /// Compares the next partitions of the steady round; returns what has to be tried again.
-    async fn take_step(&self, peer: NodeIndex, round: &mut Round) -> Vec<Share> {
+    /// Compares the next partitions of the steady round.
+    async fn take_step(&self, peer: NodeIndex, round: &mut Round, due: &mut Due) {
         let env = &self.parts.env;
         if round.left.is_empty() {
             (round.left, round.began) = (self.shares_with(peer), env.mono());
@@ -272,7 +303,7 @@ impl Repair {
         let rest = round.left.split_off(round.left.len().min(STEP_PARTITIONS));
         let step = std::mem::replace(&mut round.left, rest);
         self.verify_trees(&step, round.number).await;
-        let again = self.compare_all(peer, step).await;
+        self.compare_all(peer, step, due).await;
         if round.left.is_empty() {
             self.parts.progress.complete(peer, round.began);
         }
@@ -280,7 +311,6 @@ impl Repair {
         let pause = self.parts.pacing.cycle / u32::try_from(steps).unwrap_or(u32::MAX);
         // Between two thirds and four thirds of it.
         round.next_step = env.mono().after(env.jitter(pause * 2 / 3));
-        again
     }
 
     /// What this node compares with `peer` on its own initiative.
@@ -291,9 +321,8 @@ impl Repair {
         plan::shares(&cluster.view(), own, peer, is_alive)
     }
 
-    /// Compares `shares` with `peer` and mends what differs; returns what has to be tried again.
-    async fn compare_all(&self, peer: NodeIndex, shares: Vec<Share>) -> Vec<Share> {
-        let mut again = Vec::new();
+    /// Compares `shares` with `peer` and mends what differs; what has to be tried again becomes due.
+    async fn compare_all(&self, peer: NodeIndex, shares: Vec<Share>, due: &mut Due) {
         let mut sorted = shares;
         sorted.sort_unstable();
         sorted.dedup();
@@ -301,18 +330,12 @@ impl Repair {
             for step in group.chunks(STEP_PARTITIONS) {
                 let Some(sets) = step.first().map(|share| share.sets) else { continue };
                 let partitions: Vec<Partition> = step.iter().map(|share| share.partition).collect();
-                let differing = match self.differing(peer, sets, partitions).await {
-                    Ok(differing) => differing,
-                    Err(trouble) => {
-                        self.note(peer, &trouble);
-                        again.extend(step);
-                        continue;
-                    }
-                };
-                again.extend(self.mend_all(peer, sets, differing).await);
+                match self.differing(peer, sets, partitions).await {
+                    Ok(differing) => self.mend_all(peer, sets, differing, due).await,
+                    Err(trouble) => self.put_off(peer, step, &trouble, due),
+                }
             }
         }
-        again
     }
 
     async fn mend_all(
@@ -320,24 +343,35 @@ impl Repair {
         peer: NodeIndex,
         sets: ReplicaSets,
         partitions: Vec<Partition>,
-    ) -> Vec<Share> {
-        let mut again = Vec::new();
+        due: &mut Due,
+    ) {
         for partition in partitions {
             let share = Share { sets, partition };
             if self.parts.progress.is_paused() {
-                again.push(share);
+                due.now.push(share);
                 continue;
             }
-            let Ok(_turn) = self.parts.exchanges.acquire().await else { return again };
+            let Ok(_turn) = self.parts.exchanges.acquire().await else { return };
             count(&self.parts.counters.differed, 1);
             let began = self.parts.env.mono();
             if let Err(trouble) = self.mend(peer, share).await {
-                self.note(peer, &trouble);
-                again.push(share);
+                self.put_off(peer, &[share], &trouble, due);
             }
             self.yield_to_requests(began).await;
         }
-        again
+    }
+
+    /// Has `shares` tried again: soon, or after a while if something failed that may last, so that the others go on.
+    fn put_off(&self, peer: NodeIndex, shares: &[Share], trouble: &Trouble, due: &mut Due) {
+        match trouble {
+            Trouble::Busy | Trouble::Gone => due.now.extend(shares),
+            Trouble::Failed(detail) => {
+                count(&self.parts.counters.failed, 1);
+                tracing::warn!(?peer, detail, "repair failed; trying again later");
+                due.later.extend(shares);
+                due.later_at = self.parts.env.mono().after(LATER_AFTER);
+            }
+        }
     }
 
     /// Leaves the disk and the network to requests for as long as it took them since `began`.
@@ -345,18 +379,26 @@ impl Repair {
         let env = &self.parts.env;
         env.sleep(env.mono().since(began).min(YIELD_MAX)).await;
     }
-
-    fn note(&self, peer: NodeIndex, trouble: &Trouble) {
-        match trouble {
-            Trouble::Busy | Trouble::Gone => {}
-            Trouble::Failed(detail) => {
-                count(&self.parts.counters.failed, 1);
-                tracing::warn!(?peer, detail, "repair failed; trying again");
-            }
-        }
-    }
 }
 
 fn count(counter: &AtomicU64, by: usize) {
     counter.fetch_add(by as u64, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_off_waits_and_is_not_lost() {
+        let share = |partition| Share { sets: ReplicaSets(1), partition: Partition(partition) };
+        let at = MonoTime::from_nanos;
+        let mut due = Due { now: vec![share(1)], later: vec![share(2)], later_at: at(10) };
+        due.wake(at(9));
+        assert_eq!((due.now.clone(), due.len()), (vec![share(1)], 2));
+        due.wake(at(10));
+        assert_eq!((due.now.clone(), due.later.len()), (vec![share(1), share(2)], 0));
+        due.later.push(share(3));
+        assert_eq!(due.into_shares().collect::<Vec<_>>(), [share(1), share(2), share(3)]);
+    }
 }

@@ -38,6 +38,11 @@ impl Owed {
         debts.map(|debts| std::mem::take(&mut *debts.shares.lock())).unwrap_or_default()
     }
 
+    /// How many there are, of all peers.
+    pub(super) fn len(&self) -> u64 {
+        self.peers.iter().map(|debts| debts.shares.lock().len() as u64).sum()
+    }
+
     /// Resolves once something was added since it resolved last.
     pub(super) async fn added(&self, peer: NodeIndex) {
         if let Some(debts) = self.peers.get(usize::from(peer.0)) {
