@@ -107,9 +107,9 @@ async fn a_datacenter_that_was_away_gets_what_it_missed() {
 async fn what_was_missed_waits_while_repair_is_paused() {
     let mut cluster = Cluster::start(Seats::all().await, &[("eu", 3)], &[]).await;
     cluster.cli().ok(&["repair", "pause"]).await;
-    // A node that starts again is not paused: it would ask the others.
-    let client = cluster.client().await;
+    // A node that starts again is not paused: it would ask the others. The client must not have met the one that is killed.
     cluster.kill(2);
+    let client = cluster.client().await;
     write(&client, Level::Quorum).await;
     cluster.restart(2).await;
     cluster.connected().await;
