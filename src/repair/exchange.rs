@@ -7,7 +7,6 @@
 //!
 //! Invariant: pages, requests and what is held in memory are bounded, however much differs.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use atoll_protocol::ids::NodeIndex;
@@ -364,16 +363,15 @@ fn errand(ours: &[Holding], theirs: &[Holding]) -> Result<Errand, Trouble> {
     if !theirs.is_sorted_by(|left, right| left.key < right.key) {
         return Err(unexpected());
     }
-    let digests: BTreeMap<&Bytes, u64> = theirs.iter().map(|h| (&h.key, h.digest)).collect();
     let mut errand = Errand::default();
     for difference in compare(ours, theirs) {
         match difference {
             Difference::Theirs(key) => errand.fetch.push(key.clone()),
             Difference::Ours(key) => errand.send.push((key.clone(), None)),
-            Difference::Both(key) => {
-                errand.fetch.push(key.clone());
+            Difference::Both(held) => {
+                errand.fetch.push(held.key.clone());
                 // Unless the join turns out to be what the peer has.
-                errand.send.push((key.clone(), digests.get(key).copied()));
+                errand.send.push((held.key.clone(), Some(held.digest)));
             }
         }
     }

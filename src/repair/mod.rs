@@ -30,6 +30,7 @@ mod trees;
 mod ranges;
 mod plan;
 mod owed;
+mod due;
 mod progress;
 mod claims;
 
@@ -52,6 +53,7 @@ use crate::replica::Replica;
 use crate::tasks::Tasks;
 
 use claims::Claims;
+use due::Due;
 use exchange::Trouble;
 use owed::Owed;
 use plan::Share;
@@ -108,36 +110,13 @@ pub struct RepairCounters {
     pub wrong_trees: AtomicU64,
 }
 
-/// What is compared with one peer out of turn.
-#[derive(Default)]
-struct Due {
-    now: Vec<Share>,
-    later: Vec<Share>,
-    later_at: MonoTime,
-}
-
-impl Due {
-    /// Moves what was put off to what is due, if its time has come.
-    fn wake(&mut self, now: MonoTime) {
-        if now >= self.later_at {
-            self.now.append(&mut self.later);
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.now.len() + self.later.len()
-    }
-
-    fn into_shares(self) -> impl Iterator<Item = Share> {
-        self.now.into_iter().chain(self.later)
-    }
-}
-
 /// The steady round with one peer.
 struct Round {
     left: Vec<Share>,
     number: u32,
     began: MonoTime,
+    /// Between two steps, so that all of them fill a cycle.
+    pause: Duration,
     next_step: MonoTime,
 }
 
@@ -259,7 +238,8 @@ impl Repair {
         // When the comparison of everything began that is under way, and the number of the start that asked for it.
         let (mut everything_began, mut starts) = (None, None);
         let now = env.mono();
-        let mut round = Round { left: Vec::new(), number: 0, began: now, next_step: now };
+        let pause = Duration::ZERO;
+        let mut round = Round { left: Vec::new(), number: 0, began: now, pause, next_step: now };
         while self.parts.peers.liveness(peer) == Liveness::Alive {
             if starts != Some(progress.starts()) {
                 starts = Some(progress.starts());
@@ -299,6 +279,8 @@ impl Repair {
         if round.left.is_empty() {
             (round.left, round.began) = (self.shares_with(peer), env.mono());
             round.number += 1;
+            let steps = round.left.len().div_ceil(STEP_PARTITIONS).max(1);
+            round.pause = self.parts.pacing.cycle / u32::try_from(steps).unwrap_or(u32::MAX);
         }
         let rest = round.left.split_off(round.left.len().min(STEP_PARTITIONS));
         let step = std::mem::replace(&mut round.left, rest);
@@ -307,10 +289,8 @@ impl Repair {
         if round.left.is_empty() {
             self.parts.progress.complete(peer, round.began);
         }
-        let steps = self.shares_with(peer).len().div_ceil(STEP_PARTITIONS).max(1);
-        let pause = self.parts.pacing.cycle / u32::try_from(steps).unwrap_or(u32::MAX);
         // Between two thirds and four thirds of it.
-        round.next_step = env.mono().after(env.jitter(pause * 2 / 3));
+        round.next_step = env.mono().after(env.jitter(round.pause * 2 / 3));
     }
 
     /// What this node compares with `peer` on its own initiative.
@@ -383,22 +363,4 @@ impl Repair {
 
 fn count(counter: &AtomicU64, by: usize) {
     counter.fetch_add(by as u64, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_put_off_waits_and_is_not_lost() {
-        let share = |partition| Share { sets: ReplicaSets(1), partition: Partition(partition) };
-        let at = MonoTime::from_nanos;
-        let mut due = Due { now: vec![share(1)], later: vec![share(2)], later_at: at(10) };
-        due.wake(at(9));
-        assert_eq!((due.now.clone(), due.len()), (vec![share(1)], 2));
-        due.wake(at(10));
-        assert_eq!((due.now.clone(), due.later.len()), (vec![share(1), share(2)], 0));
-        due.later.push(share(3));
-        assert_eq!(due.into_shares().collect::<Vec<_>>(), [share(1), share(2), share(3)]);
-    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Invariant: every answer is bounded, and no key is believed before it was checked.
 
+use std::collections::BTreeSet;
+
 use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::merkle::{Holding, Leaf, ReplicaSets, Tree};
 use atoll_protocol::token::Partition;
@@ -103,12 +105,13 @@ impl Repair {
         self.join(keys, lengths, payload).await.map_err(failure)?;
         let view = self.parts.cluster.view();
         let partitions = self.parts.replica.partitions();
-        for key in keys {
-            let token = StoredKey::head(key);
-            if let Some((sets, token)) = sets_of(&view, key).zip(token) {
-                self.pass_on(from, Share { sets, partition: partitions.partition_of(token) });
-            }
-        }
+        let share_of = |key: &Bytes| {
+            let partition = partitions.partition_of(StoredKey::head(key)?);
+            Some(Share { sets: sets_of(&view, key)?, partition })
+        };
+        // Usually all keys are of one.
+        let shares: BTreeSet<Share> = keys.iter().filter_map(share_of).collect();
+        shares.into_iter().for_each(|share| self.pass_on(from, share));
         Ok(RepairReply::Stored)
     }
 

@@ -3,11 +3,9 @@
 use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{PeerReply, PeerRequest, RepairCommand, RepairReport, Reply};
-use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::Service;
-use super::storage::cut;
 use crate::cluster::View;
 
 impl Service {
@@ -30,15 +28,13 @@ impl Service {
         let told = if index == self.parts.cluster.own() {
             Ok(self.parts.repair.command(command))
         } else {
-            let request = PeerRequest::Repairs(command);
-            match self.parts.peers.call(index, &request, Bytes::new(), deadline).await {
-                Ok((PeerReply::Repairs(status), _)) => Ok(status),
-                Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
-                Ok(_) => Err("it answered something else".to_owned()),
-                Err(error) => Err(error.to_string()),
-            }
+            let is_repairs = |reply| match reply {
+                PeerReply::Repairs(status) => Some(status),
+                _ => None,
+            };
+            self.told(index, &PeerRequest::Repairs(command), deadline, is_repairs).await
         };
         let (name, dc) = (node.name.clone(), view.dc_name(node.dc)?.clone());
-        Some(RepairReport { node: name, dc, told: told.map_err(cut) })
+        Some(RepairReport { node: name, dc, told })
     }
 }

@@ -35,19 +35,29 @@ impl Service {
         let told = if index == self.parts.cluster.own() {
             Ok(self.own_storage().await)
         } else {
-            let request = PeerRequest::Storage;
-            match self.parts.peers.call(index, &request, Bytes::new(), deadline).await {
-                Ok((PeerReply::Storage(status), _)) => Ok(status),
-                Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
-                Ok(_) => Err("it answered something else".to_owned()),
-                Err(error) => Err(error.to_string()),
-            }
+            let is_storage = |reply| match reply {
+                PeerReply::Storage(status) => Some(status),
+                _ => None,
+            };
+            self.told(index, &PeerRequest::Storage, deadline, is_storage).await
         };
-        Some(StorageReport {
-            node: node.name.clone(),
-            dc: view.dc_name(node.dc)?.clone(),
-            told: told.map_err(cut),
-        })
+        Some(StorageReport { node: node.name.clone(), dc: view.dc_name(node.dc)?.clone(), told })
+    }
+
+    /// What another node answers to `request`, as `read` understands it, or why it does not; within the bound of the wire.
+    pub(super) async fn told<T>(
+        &self,
+        index: NodeIndex,
+        request: &PeerRequest,
+        deadline: MonoTime,
+        read: impl FnOnce(PeerReply) -> Option<T>,
+    ) -> Result<T, String> {
+        let told = match self.parts.peers.call(index, request, Bytes::new(), deadline).await {
+            Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
+            Ok((reply, _)) => read(reply).ok_or_else(|| "it answered something else".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        told.map_err(cut)
     }
 
     /// This node's engine's own words. Gathered where blocking is allowed: a look at every file.
@@ -59,7 +69,7 @@ impl Service {
 }
 
 /// `reason` within the bound of the wire.
-pub(super) fn cut(mut reason: String) -> String {
+fn cut(mut reason: String) -> String {
     let end = reason.floor_char_boundary(REASON_BYTES_MAX);
     reason.truncate(end);
     reason

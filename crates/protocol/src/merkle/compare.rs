@@ -22,8 +22,8 @@ pub enum Difference<'a> {
     Ours(&'a Bytes),
     /// Only the peer has it.
     Theirs(&'a Bytes),
-    /// Both have it, with different records; neither needs to be the newer one.
-    Both(&'a Bytes),
+    /// Both have it, with different records; neither needs to be the newer one. This is what the peer holds.
+    Both(&'a Holding),
 }
 
 /// The keys that `ours` and `theirs` hold differently, in key order. Both ascend by key.
@@ -48,7 +48,7 @@ pub fn compare<'a>(ours: &'a [Holding], theirs: &'a [Holding]) -> Vec<Difference
             Ordering::Equal => {
                 let both = ours.next().zip(theirs.next());
                 let apart = both.filter(|(our, their)| our.digest != their.digest);
-                differences.extend(apart.map(|(our, _)| Difference::Both(&our.key)));
+                differences.extend(apart.map(|(_, their)| Difference::Both(their)));
             }
         }
     }

@@ -100,7 +100,10 @@ proptest! {
         let differences = compare(&our_list, &their_list);
         let (our_tree, their_tree) = (tree(&ours), tree(&theirs));
         let mut leaves: Vec<Leaf> = differences.iter().map(|difference| {
-            let (Difference::Ours(key) | Difference::Theirs(key) | Difference::Both(key)) = difference;
+            let key = match difference {
+                Difference::Ours(key) | Difference::Theirs(key) => key,
+                Difference::Both(held) => &held.key,
+            };
             leaf_of(key)
         }).collect();
         leaves.dedup();
@@ -111,8 +114,10 @@ proptest! {
         for difference in &differences {
             match difference {
                 Difference::Ours(key) => drop(healed.remove(&key[..])),
-                Difference::Theirs(key) | Difference::Both(key) => {
-                    healed.insert(key.to_vec(), theirs[&key[..]]);
+                Difference::Theirs(key) => drop(healed.insert(key.to_vec(), theirs[&key[..]])),
+                Difference::Both(held) => {
+                    prop_assert_eq!(held.digest, theirs[&held.key[..]]);
+                    healed.insert(held.key.to_vec(), held.digest);
                 }
             }
         }
