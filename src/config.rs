@@ -3,11 +3,12 @@
 //! 1. [`Config::load`] reads the file; unknown keys are errors.
 //! 2. Every problem is reported at once, with the key, what was found and the fix.
 //! 3. Paths are relative to the file.
-//! 4. `storage.rs` and `repair.rs` have a section each, with the bounds of its values.
+//! 4. `storage.rs`, `handoff.rs` and `repair.rs` have a section each, with the bounds of its values.
 //!
 //! The file describes one node; keyspaces and placement live in the cluster. The certificate says who the node is; the
 //! configuration repeats it so that a mix-up is noticed at start.
 
+mod handoff;
 mod repair;
 mod storage;
 
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use atoll_protocol::ids::Name;
 use serde::{Deserialize, Serialize};
 
+pub use handoff::{HandoffConfig, RawHandoff};
 pub use repair::{RawRepair, RepairConfig};
 pub use storage::{Durability, RawStorage, StorageConfig};
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub key: PathBuf,
     /// How it stores.
     pub storage: StorageConfig,
+    /// What it keeps for others that are away.
+    pub handoff: HandoffConfig,
     /// How often replicas are compared.
     pub repair: RepairConfig,
 }
@@ -63,6 +67,9 @@ pub struct RawConfig {
     /// Its storage.
     #[serde(default)]
     pub storage: RawStorage,
+    /// Hinted handoff.
+    #[serde(default)]
+    pub handoff: RawHandoff,
     /// Anti-entropy.
     #[serde(default)]
     pub repair: RawRepair,
@@ -169,6 +176,7 @@ impl Config {
                 key: self.key.clone(),
             },
             storage: self.storage.to_raw(),
+            handoff: self.handoff.to_raw(),
             repair: self.repair.to_raw(),
         }
     }
@@ -191,6 +199,7 @@ impl RawConfig {
             ));
         });
         let storage = self.storage.check(&mut problems);
+        let handoff = self.handoff.check(&mut problems);
         let repair = self.repair.check(&mut problems);
         let (Some(node), Some(dc), Some(rack), Ok(listen)) = (node, dc, rack, listen) else {
             return Err(problems);
@@ -209,6 +218,7 @@ impl RawConfig {
             certificate: base.join(&self.tls.certificate),
             key: base.join(&self.tls.key),
             storage,
+            handoff,
             repair,
         })
     }

@@ -12,6 +12,7 @@ pub mod node;
 pub mod service;
 pub mod membership;
 pub mod coordinator;
+pub mod handoff;
 pub mod repair;
 pub mod replica;
 pub mod cluster;

@@ -9,7 +9,8 @@
 use clap::{ColorChoice, Parser, Subcommand};
 
 use super::{
-    cert, config, data, dev, explain, fault, keyspace, load, node, repair, ring, status, storage,
+    cert, config, data, dev, explain, fault, hints, keyspace, load, node, repair, ring, status,
+    storage,
 };
 
 /// Exit codes, for the end of the help.
@@ -44,6 +45,8 @@ pub(super) enum Command {
     Explain(explain::ExplainArgs),
     /// Create, list and show keyspaces
     Keyspace(keyspace::KeyspaceArgs),
+    /// Show, deliver and drop what nodes keep for others that are away, which is otherwise delivered by itself
+    Hints(hints::HintsArgs),
     /// Show, start and pause the comparison of replicas, which otherwise runs by itself
     Repair(repair::RepairArgs),
     /// Run one node

@@ -33,6 +33,7 @@ mod load;
 mod log;
 mod node;
 mod output;
+mod hints;
 mod repair;
 mod ring;
 mod status;
@@ -104,6 +105,7 @@ fn carry_out(command: Command, console: &mut Console) -> Result<(), Error> {
             Command::Ring(args) => ring::ring(args, console).await,
             Command::Explain(args) => explain::explain(args, console).await,
             Command::Keyspace(args) => keyspace::keyspace(args, console).await,
+            Command::Hints(args) => hints::hints(args, console).await,
             Command::Repair(args) => repair::repair(args, console).await,
             Command::Node(args) => node::node(args).await,
             Command::Config(args) => config::config(args, &RealEnv::create(), console),

@@ -21,6 +21,7 @@ fn raw(storage: RawStorage) -> RawConfig {
             key: PathBuf::from("eu-1.key"),
         },
         storage,
+        handoff: RawHandoff::default(),
         repair: RawRepair::default(),
     }
 }
@@ -130,5 +131,31 @@ fn the_cycle_of_repair_is_a_span_within_bounds() {
             "{problem}"
         );
         assert!(problem.contains("1s") && problem.contains("1h"), "{problem}");
+    }
+}
+
+#[test]
+fn hints_are_bounded_within_bounds() {
+    let check = |text: &str| {
+        let handoff: RawHandoff = toml::from_str(text).unwrap();
+        let raw = RawConfig { handoff, ..raw(RawStorage::default()) };
+        raw.check(Path::new("base")).map(|config| config.handoff)
+    };
+    let day = Duration::from_secs(86_400);
+    let default = HandoffConfig { hint_bytes_max: 1 << 30, hint_age_max: day };
+    assert_eq!(check("").unwrap(), default);
+    let least = HandoffConfig { hint_bytes_max: 1 << 20, hint_age_max: Duration::from_secs(60) };
+    let config = check("hint_bytes_max = 1048576\nhint_age_max = \"1m\"\n").unwrap();
+    assert_eq!(config, least);
+    assert_eq!(check(&toml::to_string(&config.to_raw()).unwrap()), Ok(config));
+    for (text, named) in [
+        ("hint_bytes_max = 1048575", ["handoff.hint_bytes_max: 1048575", "1048576..="]),
+        ("hint_bytes_max = 1099511627777", ["handoff.hint_bytes_max", "1073741824 suits"]),
+        ("hint_age_max = \"59s\"", ["handoff.hint_age_max: `59s`", "1m to 30days"]),
+        ("hint_age_max = \"long\"", ["handoff.hint_age_max: `long`", "24h suits"]),
+    ] {
+        let problems = check(text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}");
+        assert!(named.iter().all(|words| problems[0].contains(words)), "{problems:?}");
     }
 }

@@ -36,8 +36,8 @@ use atoll_seeded_bug::{Mutant, seeded_bug};
 
 use crate::cluster::{Cluster, View};
 use crate::env::Env;
+use crate::handoff::Handoff;
 use crate::net::Peers;
-use crate::repair::Repair;
 use crate::replica::Replica;
 
 pub use get::{Get, GetAnswer};
@@ -76,7 +76,7 @@ struct Parts {
     cluster: Arc<Cluster>,
     peers: Arc<Peers>,
     replica: Replica,
-    repair: Repair,
+    handoff: Handoff,
     operations: Operations,
     counters: CoordinatorCounters,
 }
@@ -92,13 +92,13 @@ pub struct Surroundings {
     /// This node's replica.
     pub replica: Replica,
     /// Told who missed what.
-    pub repair: Repair,
+    pub handoff: Handoff,
 }
 
 impl Coordinator {
     /// A coordinator without operations.
     pub fn new(surroundings: Surroundings) -> Self {
-        let Surroundings { env, cluster, peers, replica, repair } = surroundings;
+        let Surroundings { env, cluster, peers, replica, handoff } = surroundings;
         let is_reused = seeded_bug(Mutant::OperationIdsRestart);
         let first_id = if is_reused { 1 } else { env.random_u64() };
         let parts = Parts {
@@ -106,7 +106,7 @@ impl Coordinator {
             cluster,
             peers,
             replica,
-            repair,
+            handoff,
             operations: Operations::new(first_id),
             counters: CoordinatorCounters::default(),
         };

@@ -77,7 +77,7 @@ impl Operations {
             ApplyOutcome::Refused if seeded_bug(Mutant::RefusedCountsAsAck) => {
                 PutInput::Acked { from }
             }
-            ApplyOutcome::Refused => PutInput::Failed { from },
+            ApplyOutcome::Refused => PutInput::Refused { from },
         };
         let news = self.puts.lock().get(&operation).cloned();
         if let Some(news) = news {

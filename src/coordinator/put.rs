@@ -3,20 +3,23 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use atoll_protocol::ids::DcIndex;
+use atoll_protocol::ids::{DcIndex, NodeIndex};
 use atoll_protocol::limits::Limit;
-use atoll_protocol::put::{PutEffect, PutError, PutInput, PutMachine, PutOutcome, PutPlan};
+use atoll_protocol::put::{
+    Liveness, Miss, PutEffect, PutError, PutInput, PutMachine, PutOutcome, PutPlan,
+    Replica as ReplicaSlot,
+};
 use atoll_protocol::quorum::Level;
 use atoll_protocol::record::CellBody;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::version::Context;
-use atoll_protocol::wire::{Acknowledged, Failure, Invalid, PeerNotice};
+use atoll_protocol::wire::{Acknowledged, Failure, Invalid, PeerNotice, QuorumKind};
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use tokio::sync::oneshot;
 
 use super::operations::Registered;
 use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
-use crate::replica::{MintError, MintRequest, Minted};
+use crate::replica::{MintError, MintRequest, Minted, StoredKey};
 
 /// A put or delete of a key that this node replicates.
 pub struct Put {
@@ -26,6 +29,8 @@ pub struct Put {
     pub level: Level,
     /// The datacenter that `LOCAL` means.
     pub local: DcIndex,
+    /// Who may acknowledge.
+    pub quorum: QuorumKind,
     /// Value or tombstone.
     pub body: CellBody,
     /// What the client has seen.
@@ -45,7 +50,15 @@ struct Run<'a> {
     wakes: BTreeSet<MonoTime>,
     /// Completions that came up while effects were carried out.
     inputs: VecDeque<PutInput>,
+    /// Replicas that lack the record.
+    missed: Vec<(NodeIndex, Miss)>,
     answer: Option<Answer<Acknowledged>>,
+}
+
+/// What has become of the record at the own replica.
+enum Own {
+    Settled { is_durable: bool },
+    Unsettled(oneshot::Receiver<()>),
 }
 
 impl Coordinator {
@@ -74,12 +87,14 @@ impl Coordinator {
             registered: self.parts.operations.register(),
             wakes: BTreeSet::new(),
             inputs: VecDeque::from([PutInput::Minted]),
+            missed: Vec::new(),
             answer: Some(answer),
         };
         if seeded_bug(Mutant::CoordinatorAcksAtMint) {
             run.inputs.push_back(PutInput::Acked { from: self.parts.cluster.own() });
         }
-        self.drive_put(&mut machine, &mut run, durable).await;
+        let own = self.drive_put(&mut machine, &mut run, Some(durable)).await;
+        self.make_good((&put.target.stored, run.missed), own).await;
     }
 
     fn admit_put(&self, put: &Put) -> Result<PutMachine, Failure> {
@@ -90,12 +105,32 @@ impl Coordinator {
             coordinator: self.parts.cluster.own(),
             rerelay_after: self.patience(&replicas, put.deadline),
             replicas,
+            fallbacks: self.fallbacks(put),
             deadline: put.deadline,
         };
         PutMachine::admit(plan).map_err(|error| match error {
             PutError::Unavailable(short) => unavailable(&put.target.view, put.level, short),
             PutError::Unknown(short) => unknown(&put.target, put.level, short),
         })
+    }
+
+    /// Who may stand in for replicas of a sloppy put, in the partition's own order.
+    fn fallbacks(&self, put: &Put) -> Vec<ReplicaSlot> {
+        if put.quorum == QuorumKind::Strict {
+            return Vec::new();
+        }
+        let Target { view, replicas, partition, .. } = &put.target;
+        let primaries: Vec<NodeIndex> = replicas.nodes.iter().map(|(node, _)| *node).collect();
+        let in_dc = |dc| {
+            let nodes = view.topology.fallbacks(dc, *partition, &primaries);
+            nodes.into_iter().map(move |node| self.slot(node, dc))
+        };
+        // Only datacenters with replicas have something to stand in for.
+        let dcs = view
+            .topology
+            .dc_indices()
+            .filter(|&dc| replicas.counts.get(usize::from(dc.0)).is_some_and(|&count| count > 0));
+        dcs.flat_map(in_dc).filter(|slot| slot.liveness == Liveness::Alive).collect()
     }
 
     async fn mint(&self, put: &Put) -> Result<(Minted, oneshot::Receiver<()>), Failure> {
@@ -126,14 +161,15 @@ impl Coordinator {
         }
     }
 
+    /// Runs the machine until it is closed; returns what tells of the own replica, unless that was told.
     async fn drive_put(
         &self,
         machine: &mut PutMachine,
         run: &mut Run<'_>,
-        durable: oneshot::Receiver<()>,
-    ) {
+        mut durable: Option<oneshot::Receiver<()>>,
+    ) -> Own {
         let own = self.parts.cluster.own();
-        let mut durable = Some(durable);
+        let mut fate = None;
         let mut effects = Vec::new();
         loop {
             let input = match run.inputs.pop_front() {
@@ -143,10 +179,13 @@ impl Coordinator {
                     tokio::select! {
                         biased;
                         news = run.registered.news.recv() => news.unwrap_or(PutInput::Tick),
-                        synced = settled(&mut durable) => match synced {
-                            Ok(()) => PutInput::Acked { from: own },
-                            Err(_) => PutInput::Failed { from: own },
-                        },
+                        synced = settled(&mut durable) => {
+                            fate = Some(synced.is_ok());
+                            match synced {
+                                Ok(()) => PutInput::Acked { from: own },
+                                Err(_) => PutInput::Failed { from: own },
+                            }
+                        }
                         () = self.sleep_until_wake(wake) => PutInput::Tick,
                     }
                 }
@@ -158,7 +197,29 @@ impl Coordinator {
                 self.carry_out_put(effect, run);
             }
             if machine.is_closed() {
-                return;
+                return match (fate, durable) {
+                    (None, Some(durable)) => Own::Unsettled(durable),
+                    (fate, _) => Own::Settled { is_durable: fate == Some(true) },
+                };
+            }
+        }
+    }
+
+    /// Has those who missed the record get it. A hint stands for the record here, so it must be here: readable, and on disk.
+    async fn make_good(&self, (key, missed): (&StoredKey, Vec<(NodeIndex, Miss)>), own: Own) {
+        if missed.is_empty() {
+            return;
+        }
+        let is_durable = match own {
+            Own::Settled { is_durable } => is_durable,
+            Own::Unsettled(durable) => durable.await.is_ok(),
+        };
+        let handoff = &self.parts.handoff;
+        for (owner, miss) in missed {
+            if is_durable && miss == Miss::Unheard {
+                handoff.miss(owner, key);
+            } else {
+                handoff.owe(owner, key);
             }
         }
     }
@@ -179,10 +240,23 @@ impl Coordinator {
                     run.inputs.push_back(PutInput::Failed { from: to });
                 }
             }
-            PutEffect::Missed { owner } => {
+            PutEffect::Hold { to, owner } => {
+                let notice = PeerNotice::Hold {
+                    operation: run.registered.id,
+                    coordinator: self.parts.cluster.own(),
+                    owner,
+                    keyspace: run.target.keyspace.id,
+                    key: run.target.key.clone(),
+                };
+                let lane = run.target.stored.token().0;
+                let sent = self.parts.peers.notify(to, &notice, run.minted.bytes.clone(), lane);
+                if sent.is_err() {
+                    run.inputs.push_back(PutInput::Failed { from: to });
+                }
+            }
+            PutEffect::Missed { owner, miss } => {
                 Self::count(&self.parts.counters.missed);
-                let sets = run.target.view.replica_sets(&run.target.keyspace);
-                self.parts.repair.owe(owner, sets, run.target.partition);
+                run.missed.push((owner, miss));
                 tracing::debug!(?owner, partition = run.target.partition.0, "replica missed a put");
             }
             PutEffect::WakeAt(at) => {
@@ -202,12 +276,13 @@ impl Coordinator {
         run: &Run<'_>,
     ) -> Result<Acknowledged, Failure> {
         match result {
-            Ok(PutOutcome { acked }) => {
+            Ok(PutOutcome { acked, held }) => {
                 let record = &run.minted.record;
                 Ok(Acknowledged {
                     context: record.context(run.target.stored.token().0).encode(),
                     siblings: u16::try_from(record.sibling_count()).unwrap_or(u16::MAX),
                     acked,
+                    held,
                 })
             }
             Err(PutError::Unavailable(short)) => {

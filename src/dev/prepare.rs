@@ -25,7 +25,7 @@ use super::layout::{
 };
 use super::{DevError, addresses};
 use crate::cert::{self, Validity};
-use crate::config::{RawConfig, RawListen, RawNode, RawRepair, RawStorage, RawTls};
+use crate::config::{RawConfig, RawHandoff, RawListen, RawNode, RawRepair, RawStorage, RawTls};
 
 /// The topology of a cluster that nobody described.
 const TOPOLOGY_DEFAULT: &str = include_str!("../../topology/three-dcs.toml");
@@ -259,6 +259,7 @@ fn make_config(node: &PlannedNode) -> Result<(), DevError> {
             cache_bytes: Some(CACHE_BYTES),
             ..RawStorage::default()
         },
+        handoff: RawHandoff::default(),
         repair: RawRepair::default(),
     };
     let text = toml::to_string(&raw).map_err(|error| {

@@ -12,6 +12,8 @@
 
 mod meter;
 
+mod folder;
+
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,7 @@ use atoll_storage::{Disk, DiskFile, Lock, LockError, OpenHow, SyncError};
 
 use crate::env::Env;
 
+pub use folder::DiskFolder;
 pub use meter::SyncMeter;
 
 /// The ending of a file that has no name of its own yet.

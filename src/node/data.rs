@@ -7,7 +7,8 @@
 //! 2. The metadata is opened, and its name made durable; it says whose the directory is, on first use it is written
 //!    down.
 //! 3. Stored topology and keyspaces are agreed with what the node was given.
-//! 4. [`Data::begin_life`], last of all, removes the clean marker and hands out the incarnation.
+//! 4. The hints are opened; damaged ones are dropped.
+//! 5. [`Data::begin_life`], last of all, removes the clean marker and hands out the incarnation.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +19,14 @@ use atoll_protocol::topology::Topology;
 use atoll_storage::{Disk, Engine, Options};
 
 use super::error::StartError;
-use crate::disk::{MeteredDisk, SyncMeter};
+use crate::disk::{DiskFolder, MeteredDisk, SyncMeter};
 use crate::env::Env;
+use crate::handoff::HintStore;
 use crate::meta::{BegunLife, LastStop, Meta, MetaError, Owner};
 use crate::replica::JoinRecords;
+
+/// The folder of the hint store.
+const HINTS: &str = "hints";
 
 /// What a node keeps in its data directory.
 pub struct Data {
@@ -29,6 +34,8 @@ pub struct Data {
     pub engine: Arc<Engine>,
     /// Where its syncs are counted.
     pub syncs: Arc<SyncMeter>,
+    /// The hints for others.
+    pub hints: HintStore,
     /// The metadata, claimed.
     pub meta: Arc<Meta>,
     /// The topology to serve with.
@@ -70,13 +77,12 @@ impl Data {
     ) -> Result<Self, StartError> {
         let syncs = Arc::new(SyncMeter::new());
         let disk = Arc::new(MeteredDisk::new(env.clone(), places.storage, syncs.clone()));
-        let engine = Arc::new(Engine::open(disk, options, Arc::new(JoinRecords))?);
+        let engine = Arc::new(Engine::open(disk, options.clone(), Arc::new(JoinRecords))?);
         let meta = Arc::new(meta()?);
         // redb syncs its file, never the file's name: without this a power loss may take all metadata with it.
-        places.root.sync_dir("").map_err(|error| StartError::DataDirectory {
-            path: format!("of {}", claim.owner),
-            detail: error.to_string(),
-        })?;
+        let path = format!("of {}", claim.owner);
+        let unusable = |detail| StartError::DataDirectory { path: path.clone(), detail };
+        places.root.sync_dir("").map_err(|error| unusable(error.to_string()))?;
         meta.claim(&claim.owner)?;
         let topology = agree_on_topology(&meta, claim.topology, claim.source)?;
         let keyspaces = match meta.keyspaces()? {
@@ -87,7 +93,10 @@ impl Data {
                 keyspaces
             }
         };
-        Ok(Self { engine, syncs, meta, topology, keyspaces, owner: claim.owner })
+        places.root.create_dir(HINTS).map_err(|error| unusable(error.to_string()))?;
+        let folder: Arc<dyn Disk> = Arc::new(DiskFolder::new(places.root, HINTS));
+        let hints = HintStore::open(&folder, &options)?;
+        Ok(Self { engine, syncs, hints, meta, topology, keyspaces, owner: claim.owner })
     }
 
     /// What to mint under. After the last thing that can fail, so that a start that fails does not count as a life.

@@ -43,6 +43,7 @@ use crate::config::Durability;
 use crate::coordinator::{Coordinator, Surroundings};
 use crate::disk::SyncMeter;
 use crate::env::Env;
+use crate::handoff::{self, Handoff, HandoffLimits, HintStore};
 use crate::membership::Membership;
 use crate::meta::{BegunLife, Meta};
 use crate::net::{Faults, LinkServer, Peers, Transport, serve_links};
@@ -97,6 +98,10 @@ pub struct Parts {
     pub pacing: Pacing,
     /// How anti-entropy is paced.
     pub repair: RepairPacing,
+    /// Where hints are kept.
+    pub hints: HintStore,
+    /// How many hints, and for how long.
+    pub hint_limits: HandoffLimits,
     /// Where the engine's syncs are counted.
     pub syncs: Arc<SyncMeter>,
 }
@@ -114,8 +119,10 @@ pub struct Node {
     service: Service,
     coordinator: Coordinator,
     repair: Repair,
+    handoff: Handoff,
     replica: Replica,
     engine: Arc<Engine>,
+    hints: HintStore,
     meta: Arc<Meta>,
 }
 
@@ -123,6 +130,11 @@ impl Node {
     /// Its anti-entropy.
     pub fn repair(&self) -> &Repair {
         &self.repair
+    }
+
+    /// Its hints for others.
+    pub fn handoff(&self) -> &Handoff {
+        &self.handoff
     }
 
     /// Starts serving on `parts`.
@@ -138,12 +150,22 @@ impl Node {
         let cluster = Arc::new(cluster);
         let repair =
             Repair::new(env.clone(), cluster.clone(), peers.clone(), replica.clone(), parts.repair);
-        let coordinator = Coordinator::new(Surroundings {
+        let handoff = handoff::Surroundings {
             env: env.clone(),
             cluster: cluster.clone(),
             peers: peers.clone(),
             replica: replica.clone(),
             repair: repair.clone(),
+            store: parts.hints.clone(),
+            limits: parts.hint_limits,
+        };
+        let handoff = Handoff::start(handoff, &tasks, &storage_tasks);
+        let coordinator = Coordinator::new(Surroundings {
+            env: env.clone(),
+            cluster: cluster.clone(),
+            peers: peers.clone(),
+            replica: replica.clone(),
+            handoff: handoff.clone(),
         });
         let boot = parts.facts.boot;
         let service = Service::new(service::Parts {
@@ -154,6 +176,7 @@ impl Node {
             replica: replica.clone(),
             coordinator: coordinator.clone(),
             repair: repair.clone(),
+            handoff: handoff.clone(),
             faults,
             facts: parts.facts,
             syncs: parts.syncs,
@@ -171,21 +194,28 @@ impl Node {
             service,
             coordinator,
             repair,
+            handoff,
             replica,
             engine,
+            hints: parts.hints,
             meta,
         };
-        let maintenance = Maintenance {
-            env: env.clone(),
-            tasks: node.storage_tasks.clone(),
-            engine: node.engine.clone(),
-            writes: node.replica.writes().clone(),
-            pacing: parts.pacing,
-        };
-        maintenance.start(parts.durability);
+        node.maintain(parts.pacing, parts.durability);
         let tasks = dial_tasks;
         Membership { env, tasks, cluster, peers, links, transport, boot }.start();
         node
+    }
+
+    /// Starts the tasks that flush and compact.
+    fn maintain(&self, pacing: Pacing, durability: Durability) {
+        let maintenance = Maintenance {
+            env: self.env.clone(),
+            tasks: self.storage_tasks.clone(),
+            engine: self.engine.clone(),
+            writes: self.replica.writes().clone(),
+            pacing,
+        };
+        maintenance.start(durability);
     }
 
     /// Drains, closes, flushes, and writes the clean marker.
@@ -210,8 +240,9 @@ impl Node {
         let _ = self.env.until(goodbyes, self.transport.close()).await;
         self.tasks.stop().await;
         self.storage_tasks.stop().await;
-        let (engine, meta, replica) = (self.engine, self.meta, self.replica);
+        let (engine, meta, replica, hints) = (self.engine, self.meta, self.replica, self.hints);
         let closed = self.env.blocking(move || {
+            hints.close()?;
             let sequence = engine.snapshot().sequence();
             engine.close()?;
             if !replica.has_unwritten() {

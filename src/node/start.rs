@@ -22,6 +22,7 @@ use super::open_files::raise_open_files;
 use super::{Node, Pacing, Parts};
 use crate::config::Config;
 use crate::env::Env;
+use crate::handoff::HandoffLimits;
 use crate::meta::{Meta, Owner};
 use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
 use crate::repair::RepairPacing;
@@ -92,6 +93,11 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
             config.storage.compaction_bytes_per_second_max,
         ),
         repair: RepairPacing { cycle: config.repair.cycle },
+        hints: data.hints,
+        hint_limits: HandoffLimits {
+            bytes_max: config.handoff.hint_bytes_max,
+            age_max: config.handoff.hint_age_max,
+        },
         syncs: data.syncs,
     }))
 }

@@ -12,8 +12,8 @@ use atoll_protocol::identity::{Identity, Role};
 use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::quorum::Level;
 use atoll_protocol::wire::{
-    self, Envelope, Failure, GetRequest, Invalid, NodeState, PutBody, PutRequest, Reply, Request,
-    StorageReport, SyncKind,
+    self, Envelope, Failure, GetRequest, Invalid, NodeState, PutBody, PutRequest, QuorumKind,
+    Reply, Request, StorageReport, SyncKind,
 };
 use atoll_quic::{
     Alpn, Connection, CredentialPaths, Credentials, Endpoint, EndpointConfig, ExpectedPeer,
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use super::{Node, NodeOptions, Wan, start};
 use crate::cert::{self, Validity};
-use crate::config::{Config, RepairConfig, StorageConfig};
+use crate::config::{Config, HandoffConfig, RepairConfig, StorageConfig};
 use crate::env::{Env, RealEnv};
 use crate::net::FaultPolicy;
 
@@ -100,6 +100,7 @@ impl Cluster {
             certificate: self.path(&format!("{id}.crt")),
             key: self.path(&format!("{id}.key")),
             storage: StorageConfig { memtable_bytes_max: 1 << 20, ..StorageConfig::default() },
+            handoff: HandoffConfig::default(),
             repair: RepairConfig::default(),
         }
     }
@@ -194,6 +195,7 @@ impl Client {
             context,
             body: PutBody::Value,
             ttl: None,
+            quorum: QuorumKind::Strict,
         };
         self.ask(Request::Put(request), Bytes::copy_from_slice(value.as_bytes())).await.0
     }

@@ -15,43 +15,21 @@ use atoll_protocol::merkle::{
 };
 use atoll_protocol::token::Partition;
 use atoll_protocol::wire::{
-    HOLDINGS_BYTES_MAX, PeerReply, PeerRequest, RECORDS_BYTES_MAX, RECORDS_MAX, RepairReply,
-    RepairRequest,
+    HOLDINGS_BYTES_MAX, PeerReply, PeerRequest, RECORDS_MAX, RepairReply, RepairRequest,
 };
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
-use futures_util::future::join_all;
 
 use super::claims::Side;
 use super::plan::Share;
 use super::serve::cut;
-use super::{Repair, count};
+use super::trouble::Trouble;
+use super::{RecordBatch, Repair, count};
 use crate::net::CallError;
 use crate::replica::{ReplicaError, StoredKey};
 
 /// Longest wait for one answer: the slowest reads a page from a busy disk, far away.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
-
-/// Pause before a record is joined again that found the write queue full, and how often.
-const QUEUE_PAUSE: Duration = Duration::from_millis(50);
-const QUEUE_ATTEMPTS: usize = 20;
-
-/// Why a comparison came to nothing.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The partition is being mended with somebody else.
-    Busy,
-    /// The connection is gone.
-    Gone,
-    /// Anything else, in words.
-    Failed(String),
-}
-
-impl From<ReplicaError> for Trouble {
-    fn from(error: ReplicaError) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
 
 /// What of a page has to move.
 #[derive(Default)]
@@ -208,52 +186,6 @@ impl Repair {
         Ok(fetched)
     }
 
-    /// Joins records that a peer sent into ours; resolves once they are durable.
-    pub(super) async fn join(
-        &self,
-        keys: &[Bytes],
-        lengths: &[u32],
-        mut payload: Bytes,
-    ) -> Result<usize, Trouble> {
-        let malformed =
-            || Trouble::Failed("the peer's records do not match their lengths".to_owned());
-        if keys.len() != lengths.len() {
-            return Err(malformed());
-        }
-        let mut joins = Vec::with_capacity(keys.len());
-        for (key, length) in keys.iter().zip(lengths) {
-            let length = usize::try_from(*length).unwrap_or(usize::MAX);
-            if length > payload.len() {
-                return Err(malformed());
-            }
-            let record = payload.split_to(length);
-            if record.is_empty() {
-                continue;
-            }
-            let key = StoredKey::parse(key.clone()).ok_or_else(malformed)?;
-            joins.push(self.join_one(key, record));
-        }
-        if !payload.is_empty() {
-            return Err(malformed());
-        }
-        let joined = joins.len();
-        join_all(joins).await.into_iter().collect::<Result<(), _>>()?;
-        Ok(joined)
-    }
-
-    async fn join_one(&self, key: StoredKey, record: Bytes) -> Result<(), ReplicaError> {
-        let mut attempts = 0;
-        loop {
-            match self.parts.replica.apply(key.clone(), record.clone()).await {
-                Err(ReplicaError::Overloaded(_)) if attempts < QUEUE_ATTEMPTS => {
-                    attempts += 1;
-                    self.parts.env.sleep(self.parts.env.jitter(QUEUE_PAUSE)).await;
-                }
-                result => return result,
-            }
-        }
-    }
-
     /// Sends our records of `keys`, except those that are what the peer has.
     async fn send(&self, peer: NodeIndex, keys: Vec<(Bytes, Option<u64>)>) -> Result<(), Trouble> {
         let mut keys = keys.into_iter().peekable();
@@ -263,7 +195,7 @@ impl Repair {
                 .parts
                 .env
                 .blocking(move || {
-                    let mut batch = Batch::default();
+                    let mut batch = RecordBatch::default();
                     while let Some((key, theirs)) = keys.peek() {
                         if batch.is_full() {
                             break;
@@ -286,7 +218,7 @@ impl Repair {
                 continue;
             }
             count(&self.parts.counters.sent, batch.keys.len());
-            let Batch { keys: stored, lengths, payload } = batch;
+            let RecordBatch { keys: stored, lengths, payload } = batch;
             let request = RepairRequest::Store { keys: stored, lengths };
             let (reply, _) = self.ask(peer, request, Bytes::from(payload)).await?;
             if reply != RepairReply::Stored {
@@ -335,26 +267,6 @@ impl Repair {
             PeerReply::Failed(failure) => Err(Trouble::Failed(format!("the peer says: {failure}"))),
             _ => Err(unexpected()),
         }
-    }
-}
-
-/// Records on their way to a peer.
-#[derive(Default)]
-struct Batch {
-    keys: Vec<Bytes>,
-    lengths: Vec<u32>,
-    payload: Vec<u8>,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.keys.len() >= RECORDS_MAX || self.payload.len() >= RECORDS_BYTES_MAX
-    }
-
-    fn add(&mut self, key: Bytes, record: &[u8]) {
-        self.keys.push(key);
-        self.lengths.push(u32::try_from(record.len()).unwrap_or(u32::MAX));
-        self.payload.extend_from_slice(record);
     }
 }
 

@@ -33,6 +33,8 @@ mod owed;
 mod due;
 mod progress;
 mod claims;
+mod records;
+mod trouble;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,11 +56,13 @@ use crate::tasks::Tasks;
 
 use claims::Claims;
 use due::Due;
-use exchange::Trouble;
 use owed::Owed;
 use plan::Share;
 use progress::Progress;
 use trees::Trees;
+use trouble::Trouble;
+
+pub use records::RecordBatch;
 
 /// Partitions that one node mends at once on its own initiative.
 const EXCHANGES_MAX: usize = 2;
@@ -186,6 +190,21 @@ impl Repair {
         self.parts.owed.add(peer, Share { sets, partition });
     }
 
+    /// Has all that this node and `peer` share compared soon, or as soon as it is back.
+    pub fn owe_everything(&self, peer: NodeIndex) {
+        let shares = plan::shared(&self.parts.cluster.view(), self.parts.cluster.own(), peer);
+        shares.into_iter().for_each(|share| self.parts.owed.add(peer, share));
+    }
+
+    /// Has comparisons with `peer` wait until then: what it missed is on its way.
+    pub fn defer(&self, peer: NodeIndex, until: MonoTime) {
+        self.parts.owed.defer(peer, until);
+    }
+
+    fn is_deferred(&self, peer: NodeIndex) -> bool {
+        self.parts.env.mono() < self.parts.owed.deferred_until(peer)
+    }
+
     /// Carries out an operator's command, and tells how it goes.
     pub fn command(&self, command: RepairCommand) -> RepairStatus {
         match command {
@@ -249,7 +268,7 @@ impl Repair {
             due.now.extend(self.parts.owed.take(peer));
             due.wake(env.mono());
             progress.note_pending(peer, due.len());
-            if progress.is_paused() {
+            if progress.is_paused() || self.is_deferred(peer) {
                 env.sleep(LOOK_EVERY).await;
             } else if !due.now.is_empty() {
                 let shares = std::mem::take(&mut due.now);

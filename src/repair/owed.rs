@@ -3,8 +3,10 @@
 //! In memory: a restart compares everything once anyway.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::time::MonoTime;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -19,6 +21,8 @@ pub(super) struct Owed {
 struct Debts {
     shares: Mutex<BTreeSet<Share>>,
     added: Notify,
+    /// Until when hints for the peer are being delivered, in nanoseconds of `MonoTime`.
+    deferred_until: AtomicU64,
 }
 
 impl Owed {
@@ -36,6 +40,20 @@ impl Owed {
     pub(super) fn take(&self, peer: NodeIndex) -> BTreeSet<Share> {
         let debts = self.peers.get(usize::from(peer.0));
         debts.map(|debts| std::mem::take(&mut *debts.shares.lock())).unwrap_or_default()
+    }
+
+    /// Has comparisons with `peer` wait until then.
+    pub(super) fn defer(&self, peer: NodeIndex, until: MonoTime) {
+        if let Some(debts) = self.peers.get(usize::from(peer.0)) {
+            debts.deferred_until.store(until.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// Until when comparisons with `peer` wait.
+    pub(super) fn deferred_until(&self, peer: NodeIndex) -> MonoTime {
+        let debts = self.peers.get(usize::from(peer.0));
+        let nanos = debts.map(|debts| debts.deferred_until.load(Ordering::Relaxed));
+        MonoTime::from_nanos(nanos.unwrap_or(0))
     }
 
     /// How many there are, of all peers.

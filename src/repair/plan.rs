@@ -7,8 +7,10 @@
 //! Two nodes may see liveness differently; then a partition is compared twice, or by another pair, or a cycle later.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::keyspace::Keyspace;
 use atoll_protocol::merkle::ReplicaSets;
 use atoll_protocol::token::Partition;
 
@@ -28,12 +30,8 @@ pub(super) fn shares(
     peer: NodeIndex,
     is_alive: impl Fn(NodeIndex) -> bool,
 ) -> Vec<Share> {
-    let mut by_sets = BTreeMap::new();
-    for keyspace in view.keyspaces.iter() {
-        by_sets.entry(view.replica_sets(keyspace)).or_insert(keyspace);
-    }
     let mut shares = Vec::new();
-    for (sets, keyspace) in by_sets {
+    for (sets, keyspace) in keyspaces_by_sets(view) {
         for partition in view.topology.partitions().iter() {
             let asks = if partition.0 % 2 == 0 { own < peer } else { own > peer };
             if asks && are_paired(&view.replicas(keyspace, partition), own, peer, &is_alive) {
@@ -42,6 +40,30 @@ pub(super) fn shares(
         }
     }
     shares
+}
+
+/// The trees that `own` and `peer` both keep, whoever compares them.
+pub(super) fn shared(view: &View, own: NodeIndex, peer: NodeIndex) -> Vec<Share> {
+    let mut shares = Vec::new();
+    for (sets, keyspace) in keyspaces_by_sets(view) {
+        for partition in view.topology.partitions().iter() {
+            let replicas = view.replicas(keyspace, partition).nodes;
+            let holds = |node| replicas.iter().any(|(of, _)| *of == node);
+            if holds(own) && holds(peer) {
+                shares.push(Share { sets, partition });
+            }
+        }
+    }
+    shares
+}
+
+/// One keyspace for each of the different replica sets.
+fn keyspaces_by_sets(view: &View) -> BTreeMap<ReplicaSets, &Arc<Keyspace>> {
+    let mut by_sets = BTreeMap::new();
+    for keyspace in view.keyspaces.iter() {
+        by_sets.entry(view.replica_sets(keyspace)).or_insert(keyspace);
+    }
+    by_sets
 }
 
 fn are_paired(

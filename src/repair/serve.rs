@@ -15,9 +15,9 @@ use bytes::Bytes;
 
 use super::Repair;
 use super::claims::Side;
-use super::exchange::Trouble;
 use super::plan::Share;
 use super::ranges::{runs_of, sets_of, tokens_of};
+use super::trouble::{Trouble, failure};
 use crate::cluster::View;
 use crate::replica::{Replica, ReplicaError, StoredKey};
 
@@ -43,7 +43,7 @@ impl Repair {
                 RepairReply::Roots(self.roots(sets, partitions).await.map_err(failure)?)
             }
             RepairRequest::Leaves { sets, partition } => {
-                if !self.is_free_for(from, partition) {
+                if self.is_deferred(from) || !self.is_free_for(from, partition) {
                     return Ok((RepairReply::Busy, Bytes::new()));
                 }
                 let tree = self.tree(sets, partition).await.map_err(failure)?;
@@ -256,13 +256,6 @@ pub(super) fn cut(
 
 fn invalid(detail: &str) -> Failure {
     Invalid::Message { detail: detail.to_owned() }.into()
-}
-
-fn failure(trouble: Trouble) -> Failure {
-    match trouble {
-        Trouble::Failed(detail) => Failure::Storage { detail },
-        Trouble::Busy | Trouble::Gone => Failure::Internal { detail: format!("{trouble:?}") },
-    }
 }
 
 #[cfg(test)]

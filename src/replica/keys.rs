@@ -77,6 +77,11 @@ impl StoredKey {
         partitions.partition_of(self.token)
     }
 
+    /// The stored bytes, to share.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
     /// The stored bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes

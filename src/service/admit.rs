@@ -2,7 +2,7 @@
 
 use atoll_protocol::identity::{Identity, Role};
 use atoll_protocol::ids::NodeIndex;
-use atoll_protocol::wire::{Failure, RepairCommand, Request};
+use atoll_protocol::wire::{Failure, HintsCommand, RepairCommand, Request};
 
 use crate::cluster::Cluster;
 
@@ -53,11 +53,14 @@ pub(super) fn authorize(identity: &Identity, request: &Request) -> Result<(), Fa
         | Request::Status
         | Request::Storage
         | Request::Repair(RepairCommand::Status)
+        | Request::Hints(HintsCommand::List)
         | Request::Explain { .. } => return Ok(()),
         Request::CreateKeyspace(_) => "creating a keyspace",
         Request::Fault(_) => "injecting faults",
         Request::Repair(RepairCommand::Start) => "starting a repair",
         Request::Repair(RepairCommand::Pause) => "pausing repair",
+        Request::Hints(HintsCommand::Replay) => "replaying hints",
+        Request::Hints(HintsCommand::Drop { .. }) => "dropping hints",
     };
     if identity.is_admin() {
         return Ok(());

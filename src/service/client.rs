@@ -66,6 +66,9 @@ impl Service {
             Request::Repair(command) => {
                 reply_to.send(&self.repair(command, deadline).await, Bytes::new());
             }
+            Request::Hints(command) => {
+                reply_to.send(&self.hints(&command, deadline).await, Bytes::new());
+            }
             Request::Storage => reply_to.send(&self.storage(deadline).await, Bytes::new()),
             Request::Explain { keyspace, key } => {
                 let explained = self.explain(&keyspace, key, deadline).await;
@@ -144,7 +147,8 @@ impl Service {
             PutBody::Value => put.ttl.or(target.keyspace.ttl),
             PutBody::Tombstone => None,
         };
-        let put = Put { target, level: put.level, local, body, context, ttl, deadline };
+        let (level, quorum) = (put.level, put.quorum);
+        let put = Put { target, level, local, quorum, body, context, ttl, deadline };
         self.parts.coordinator.put(put, answer).await;
     }
 

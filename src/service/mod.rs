@@ -17,6 +17,7 @@ mod admit;
 mod check;
 mod client;
 mod forward;
+mod hints;
 mod keyspaces;
 mod peer;
 mod repair;
@@ -36,6 +37,7 @@ use crate::cluster::Cluster;
 use crate::coordinator::Coordinator;
 use crate::disk::SyncMeter;
 use crate::env::Env;
+use crate::handoff::Handoff;
 use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
 use crate::repair::Repair;
 use crate::replica::Replica;
@@ -78,6 +80,8 @@ pub struct Parts {
     pub coordinator: Coordinator,
     /// Compares replicas and mends them.
     pub repair: Repair,
+    /// Hints for nodes that are away.
+    pub handoff: Handoff,
     /// Emulated links; refuses unless the node was started with `--allow-faults`.
     pub faults: Arc<dyn Faults>,
     /// Facts about this process.

@@ -64,6 +64,9 @@ impl Service {
                     Incoming { operation, coordinator, keyspace, key, relay_to, record: payload };
                 self.on_apply(incoming);
             }
+            PeerNotice::Hold { operation, coordinator, owner, keyspace, key } => {
+                self.on_hold((operation, coordinator), owner, (keyspace, key), payload);
+            }
             PeerNotice::Applied { operation, outcome } => {
                 self.parts.coordinator.operations().on_applied(from.peer, operation, outcome);
             }
@@ -102,14 +105,44 @@ impl Service {
                     ApplyOutcome::Refused
                 }
             };
-            let operation = incoming.operation;
-            let ack = PeerNotice::Applied { operation, outcome };
-            let to = incoming.coordinator;
-            let sent = service.parts.peers.notify(to, &ack, Bytes::new(), operation.0);
-            if let Err(error) = sent {
-                tracing::debug!(?to, %error, "acknowledgement not sent");
-            }
+            service.acknowledge((incoming.operation, incoming.coordinator), outcome);
         });
+    }
+
+    fn on_hold(
+        &self,
+        (operation, coordinator): (OperationId, NodeIndex),
+        owner: NodeIndex,
+        (keyspace, key): (KeyspaceId, Bytes),
+        record: Bytes,
+    ) {
+        let service = self.clone();
+        self.parts.tasks.spawn("peer-hold", async move {
+            let checked = check_key(&key).map_err(|error| error.to_string());
+            let held = match checked {
+                Ok(()) => {
+                    let key = StoredKey::new(keyspace, &key);
+                    service.parts.handoff.hold(owner, &key, record).await
+                }
+                Err(error) => Err(error),
+            };
+            let outcome = match held {
+                Ok(()) => ApplyOutcome::Durable,
+                Err(error) => {
+                    tracing::warn!(?owner, error, "record for a peer that is away not kept");
+                    ApplyOutcome::Refused
+                }
+            };
+            service.acknowledge((operation, coordinator), outcome);
+        });
+    }
+
+    fn acknowledge(&self, (operation, to): (OperationId, NodeIndex), outcome: ApplyOutcome) {
+        let ack = PeerNotice::Applied { operation, outcome };
+        let sent = self.parts.peers.notify(to, &ack, Bytes::new(), operation.0);
+        if let Err(error) = sent {
+            tracing::debug!(?to, %error, "acknowledgement not sent");
+        }
     }
 
     async fn apply(
@@ -174,6 +207,15 @@ impl Service {
             }
             PeerRequest::Repairs(command) => {
                 (PeerReply::Repairs(self.parts.repair.command(command)), nothing)
+            }
+            PeerRequest::Handoff(request) => {
+                match self.parts.handoff.answer(request, frame.payload).await {
+                    Ok(reply) => (PeerReply::Handoff(reply), nothing),
+                    Err(failure) => (PeerReply::Failed(failure), nothing),
+                }
+            }
+            PeerRequest::Hints(command) => {
+                (PeerReply::Hints(self.parts.handoff.command(command).await), nothing)
             }
             PeerRequest::Status => (PeerReply::Status(self.own_status()), nothing),
             PeerRequest::Storage => (PeerReply::Storage(self.own_storage().await), nothing),

@@ -28,6 +28,7 @@ mod bad_input;
 
 mod single;
 
+mod hints;
 mod keyspaces;
 
 mod faults;

@@ -55,9 +55,10 @@ pub use atoll_protocol::ids::Name;
 pub use atoll_protocol::keyspace::{Conflict, Keyspace as KeyspaceDefinition};
 pub use atoll_protocol::quorum::Level;
 pub use atoll_protocol::wire::{
-    ClusterView, Explanation, Failure, FaultCommand, Invalid, KeyspaceRequest, LinkFault,
-    NodeReport, NodeState, NodeStatus, PeerStatus, RepairCommand, RepairReport, RepairStatus,
-    ReplicaReport, ReplicaState, StorageReport, StorageStatus, VersionSummary,
+    ClusterView, Explanation, Failure, FaultCommand, HintsCommand, HintsReport, HintsStatus,
+    HintsWaiting, Invalid, KeyspaceRequest, LinkFault, NodeReport, NodeState, NodeStatus,
+    PeerStatus, RepairCommand, RepairReport, RepairStatus, ReplicaReport, ReplicaState,
+    StorageReport, StorageStatus, VersionSummary,
 };
 pub use atoll_quic::CredentialPaths;
 

@@ -71,6 +71,7 @@ pub struct Written {
     context: Context,
     siblings: u16,
     acked: u16,
+    held: u16,
 }
 
 /// What a delete did.
@@ -178,8 +179,8 @@ impl Value {
 
 impl Written {
     pub(crate) fn new(acknowledged: Acknowledged) -> Self {
-        let Acknowledged { context, siblings, acked } = acknowledged;
-        Self { context: Context::new(context), siblings, acked }
+        let Acknowledged { context, siblings, acked, held } = acknowledged;
+        Self { context: Context::new(context), siblings, acked, held }
     }
 
     /// Covers this write: pass it to the write that follows.
@@ -195,6 +196,11 @@ impl Written {
     /// Replicas that hold the write durably.
     pub fn acked(&self) -> u16 {
         self.acked
+    }
+
+    /// Fallbacks that hold it durably for replicas that do not; 0 unless the write was sloppy.
+    pub fn held(&self) -> u16 {
+        self.held
     }
 }
 

@@ -280,6 +280,21 @@ mutants! {
     CompactionForgetsLastKey = "compaction-forgets-last-key", "B1 CASSANDRA-18507", "P1", Enumerator,
         "a partial compaction drops the last key of an input that it has not moved";
 
+    /// A hint ends although its target did not answer (`src/handoff/deliver`).
+    /// Circumstance: a put that misses a replica, and a target that is lost, busy or slow as its hints are delivered.
+    HintRemovedUnacked = "hint-removed-unacked", "C1 scylla#4122", "P7", Cluster,
+        "hints are removed once they were sent, whether or not they are held";
+
+    /// A put that misses the target while its hint is in flight leaves no trace (`src/handoff/writer`).
+    /// Circumstance: a key that is written between the reading of its hinted record and the target's answer.
+    TouchedHintForgotten = "touched-hint-forgotten", "C3 garage Merkle todo", "P7", Cluster,
+        "a hint that was added again while it was delivered is removed all the same";
+
+    /// A fallback acknowledges what it has not kept (`src/handoff`).
+    /// Circumstance: a sloppy put, and a fallback that dies, or has no room, before the record is written.
+    HeldBeforeWritten = "held-before-written", "D2 riak_kv sloppy", "P1", Cluster,
+        "a fallback acknowledges before the record that it keeps is durable";
+
     /// The data of a new value file are not synced (`storage/value_log/writer`).
     /// Circumstance: a crash after a flush or a compaction that joined values, or after a relocation.
     ValueFileNotSynced = "value-file-not-synced", "H7 badger#1954", "P1", Cluster,

@@ -70,6 +70,16 @@ pub(super) struct PutArgs {
     /// Time until the value expires, such as 7d; else the keyspace's
     #[arg(long, value_name = "SPAN", value_parser = positive_span)]
     ttl: Option<Duration>,
+    #[command(flatten)]
+    sloppy: SloppyArg,
+}
+
+/// Whether fallbacks count.
+#[derive(Clone, Copy, Debug, Args)]
+struct SloppyArg {
+    /// Let other nodes of a replica's datacenter keep the write while the replica is away, and count them
+    #[arg(long)]
+    sloppy: bool,
 }
 
 /// Read a value, or all siblings
@@ -87,11 +97,13 @@ pub(super) struct DeleteArgs {
     /// Delete what this context covers; without one, what a read at the level sees
     #[arg(long, value_name = "CONTEXT")]
     context: Option<Context>,
+    #[command(flatten)]
+    sloppy: SloppyArg,
 }
 
 /// `atoll put`.
 pub(super) async fn put(args: PutArgs, console: &mut Console) -> Result<(), Error> {
-    let PutArgs { at, value, file, context, ttl } = args;
+    let PutArgs { at, value, file, context, ttl, sloppy } = args;
     let value = take_value(value.as_deref(), file, console)?;
     let client = connect(&at.connect, Role::Client).await?;
     let keyspace = client.keyspace(at.keyspace.keyspace.as_str());
@@ -104,6 +116,9 @@ pub(super) async fn put(args: PutArgs, console: &mut Console) -> Result<(), Erro
     }
     if let Some(level) = at.level {
         put = put.level(level);
+    }
+    if sloppy.sloppy {
+        put = put.sloppy();
     }
     let written = put.await.map_err(Error::write)?;
     client.close().await;
@@ -127,7 +142,7 @@ pub(super) async fn get(args: GetArgs, console: &mut Console) -> Result<(), Erro
 
 /// `atoll delete`.
 pub(super) async fn delete(args: DeleteArgs, console: &mut Console) -> Result<(), Error> {
-    let DeleteArgs { at, context } = args;
+    let DeleteArgs { at, context, sloppy } = args;
     let client = connect(&at.connect, Role::Client).await?;
     let keyspace = client.keyspace(at.keyspace.keyspace.as_str());
     let mut delete = keyspace.delete(key_bytes(at.key));
@@ -136,6 +151,9 @@ pub(super) async fn delete(args: DeleteArgs, console: &mut Console) -> Result<()
     }
     if let Some(level) = at.level {
         delete = delete.level(level);
+    }
+    if sloppy.sloppy {
+        delete = delete.sloppy();
     }
     let deleted = delete.await.map_err(Error::write)?;
     client.close().await;

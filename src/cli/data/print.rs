@@ -39,6 +39,7 @@ struct WrittenJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deleted: Option<bool>,
     acked: u16,
+    held: u16,
     siblings: u16,
     #[serde(serialize_with = "as_text")]
     context: &'a Context,
@@ -93,8 +94,8 @@ pub(super) fn print_written(
     console: &mut Console,
 ) -> Result<(), Error> {
     let context = written.context();
-    let (acked, siblings) = (written.acked(), written.siblings());
-    print(&WrittenJson { deleted: None, acked, siblings, context }, output, console)
+    let (acked, held, siblings) = (written.acked(), written.held(), written.siblings());
+    print(&WrittenJson { deleted: None, acked, held, siblings, context }, output, console)
 }
 
 /// The answer to a delete.
@@ -104,21 +105,27 @@ pub(super) fn print_deleted(
     console: &mut Console,
 ) -> Result<(), Error> {
     let context = deleted.context();
-    let (is_deleted, acked, siblings) = match deleted {
-        Deleted::Marked(written) => (true, written.acked(), written.siblings()),
-        Deleted::Nothing { .. } => (false, 0, 0),
+    let (is_deleted, acked, held, siblings) = match deleted {
+        Deleted::Marked(written) => (true, written.acked(), written.held(), written.siblings()),
+        Deleted::Nothing { .. } => (false, 0, 0, 0),
     };
-    print(&WrittenJson { deleted: Some(is_deleted), acked, siblings, context }, output, console)
+    let deleted = Some(is_deleted);
+    print(&WrittenJson { deleted, acked, held, siblings, context }, output, console)
 }
 
 fn print(written: &WrittenJson<'_>, output: Format, console: &mut Console) -> Result<(), Error> {
     match output {
         Format::Table => {
-            let columns =
-                [("ACKED", Align::Right), ("SIBLINGS", Align::Right), ("CONTEXT", Align::Left)];
+            // Only a sloppy write has any.
+            let held = Some(("HELD", written.held)).filter(|(_, held)| *held > 0);
+            let numbers =
+                [Some(("ACKED", written.acked)), held, Some(("SIBLINGS", written.siblings))];
+            let numbers: Vec<(&str, u16)> = numbers.into_iter().flatten().collect();
+            let columns = numbers.iter().map(|(name, _)| (*name, Align::Right));
+            let columns: Vec<_> = columns.chain([("CONTEXT", Align::Left)]).collect();
             let mut table = Columns::new(&columns);
-            let numbers = [written.acked, written.siblings].map(|number| number.to_string());
-            table.row(numbers.into_iter().chain([written.context.to_base64url()]));
+            let cells = numbers.iter().map(|(_, number)| number.to_string());
+            table.row(cells.chain([written.context.to_base64url()]));
             console.data(table.render(0))
         }
         Format::Raw | Format::Context => console.data(written.context.to_base64url()),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use atoll_client::{AdminFiles, ProfileFile};
 use atoll_protocol::identity::{Identity, Role};
 use atolldb::cert::{self, IssuedPaths, Validity};
-use atolldb::config::{RawConfig, RawListen, RawNode, RawRepair, RawStorage, RawTls};
+use atolldb::config::{RawConfig, RawHandoff, RawListen, RawNode, RawRepair, RawStorage, RawTls};
 use tempfile::TempDir;
 
 use super::ports::free_address;
@@ -170,6 +170,7 @@ impl Folder {
                 key: certificates.join(format!("{}.key", member.id)),
             },
             storage: RawStorage::default(),
+            handoff: RawHandoff::default(),
             repair: RawRepair::default(),
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use atoll_protocol::ids::Name;
 use atoll_protocol::keyspace::Keyspace as KeyspaceDefinition;
 use atoll_protocol::wire::{
-    ClusterView, Explanation, FaultCommand, Invalid, KeyspaceRequest, NodeReport, RepairCommand,
-    RepairReport, Reply, Request, StorageReport,
+    ClusterView, Explanation, FaultCommand, HintsCommand, HintsReport, Invalid, KeyspaceRequest,
+    NodeReport, RepairCommand, RepairReport, Reply, Request, StorageReport,
 };
 use bytes::Bytes;
 
@@ -86,6 +86,20 @@ impl Client {
         let answer = self.dispatcher.run(&job).await?;
         match answer.reply {
             Reply::Repair(reports) => Ok(reports),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// Has every node carry out a command on the hints that it holds, through the node that is asked; one report for each. All
+    /// but [`HintsCommand::List`] need an admin certificate, and may be repeated.
+    ///
+    /// # Errors
+    /// Those of any read, and [`ErrorKind::Denied`](crate::ErrorKind::Denied) without that certificate.
+    pub async fn hints(&self, command: HintsCommand) -> Result<Vec<HintsReport>, Error> {
+        let job = self.control(Request::Hints(command), Operation::Read);
+        let answer = self.dispatcher.run(&job).await?;
+        match answer.reply {
+            Reply::Hints(reports) => Ok(reports),
             _ => Err(answer.unexpected()),
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::quorum::Level;
+use atoll_protocol::wire::QuorumKind;
 
 use super::{RequestFuture, Target, Write};
 use crate::context::Context;
@@ -37,11 +38,12 @@ use crate::versions::{Deleted, Versions};
 pub struct Delete {
     target: Target,
     context: Option<Context>,
+    quorum: QuorumKind,
 }
 
 impl Delete {
     pub(super) fn new(target: Target) -> Self {
-        Self { target, context: None }
+        Self { target, context: None, quorum: QuorumKind::Strict }
     }
 
     /// Deletes what was seen at `context`, without reading.
@@ -53,6 +55,13 @@ impl Delete {
     /// Deletes all values in `versions`, without reading.
     pub fn resolves(self, versions: &Versions) -> Self {
         self.after(versions.context())
+    }
+
+    /// Lets other nodes of a replica's datacenter keep the tombstone while the replica is away: see
+    /// [`Put::sloppy`](super::Put::sloppy).
+    pub fn sloppy(mut self) -> Self {
+        self.quorum = QuorumKind::Sloppy;
+        self
     }
 
     /// How many replicas must hold the tombstone durably, and how many must answer the read before it; the profile's
@@ -82,7 +91,8 @@ impl Delete {
                 context = Some(found.context().clone());
             }
         }
-        let written = self.target.put(Write::tombstone(context), limits).await?;
+        let write = Write { quorum: self.quorum, ..Write::tombstone(context) };
+        let written = self.target.put(write, limits).await?;
         Ok(Deleted::Marked(written))
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use atoll_protocol::ids::{Name, NameError};
 use atoll_protocol::limits::KEY_BYTES_MAX;
 use atoll_protocol::quorum::Level;
-use atoll_protocol::wire::{GetRequest, Invalid, PutBody, PutRequest, Reply, Request};
+use atoll_protocol::wire::{GetRequest, Invalid, PutBody, PutRequest, QuorumKind, Reply, Request};
 use bytes::Bytes;
 
 use crate::context::Context;
@@ -120,6 +120,7 @@ struct Write {
     value: Bytes,
     context: Option<Context>,
     ttl: Option<Duration>,
+    quorum: QuorumKind,
 }
 
 impl Target {
@@ -147,10 +148,11 @@ impl Target {
 
     /// Runs one put.
     async fn put(&self, write: Write, limits: Limits) -> Result<Written, Error> {
-        let Write { body, value, context, ttl } = write;
+        let Write { body, value, context, ttl, quorum } = write;
         let (keyspace, key, level) = (self.name()?, self.key.clone(), self.level);
         let context = context.as_ref().map(Context::to_bytes);
-        let request = Request::Put(PutRequest { keyspace, key, level, context, body, ttl });
+        let put = PutRequest { keyspace, key, level, context, body, ttl, quorum };
+        let request = Request::Put(put);
         let job = self.job(request, value, (Operation::Write, level), limits)?;
         let answer = self.keyspace.dispatcher.run(&job).await?;
         match answer.reply {
@@ -182,6 +184,7 @@ impl Target {
 
 impl Write {
     fn tombstone(context: Option<Context>) -> Self {
-        Self { body: PutBody::Tombstone, value: Bytes::new(), context, ttl: None }
+        let (body, value) = (PutBody::Tombstone, Bytes::new());
+        Self { body, value, context, ttl: None, quorum: QuorumKind::Strict }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atoll_protocol::quorum::Level;
-use atoll_protocol::wire::PutBody;
+use atoll_protocol::wire::{PutBody, QuorumKind};
 use bytes::Bytes;
 
 use super::{RequestFuture, Target, Write};
@@ -38,7 +38,8 @@ pub struct Put {
 
 impl Put {
     pub(super) fn new(target: Target, value: Bytes) -> Self {
-        let write = Write { body: PutBody::Value, value, context: None, ttl: None };
+        let (body, quorum) = (PutBody::Value, QuorumKind::Strict);
+        let write = Write { body, value, context: None, ttl: None, quorum };
         Self { target, write }
     }
 
@@ -62,6 +63,14 @@ impl Put {
     /// Time until the value expires; the keyspace's default otherwise.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.write.ttl = Some(ttl);
+        self
+    }
+
+    /// Lets other nodes of a replica's datacenter keep the value while the replica is away, and acknowledge in its place:
+    /// [`Written::held`] says how many did. Such a write is durable, and handed over when the replica is back; until then
+    /// a read at any level may miss it.
+    pub fn sloppy(mut self) -> Self {
+        self.write.quorum = QuorumKind::Sloppy;
         self
     }
 

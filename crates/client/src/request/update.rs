@@ -14,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use atoll_protocol::quorum::Level;
-use atoll_protocol::wire::PutBody;
+use atoll_protocol::wire::{PutBody, QuorumKind};
 use bytes::Bytes;
 
 use super::{RequestFuture, Target, Write};
@@ -97,7 +97,8 @@ impl Update {
             let write = match (self.resolve)(found.values()) {
                 Resolution::Put(value) => {
                     let context = Some(found.context().clone());
-                    Write { body: PutBody::Value, value, context, ttl: None }
+                    let (body, quorum) = (PutBody::Value, QuorumKind::Strict);
+                    Write { body, value, context, ttl: None, quorum }
                 }
                 Resolution::Delete => match found {
                     Versions::None { context } => return Ok(Updated { context, rounds }),

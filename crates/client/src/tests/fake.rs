@@ -194,6 +194,7 @@ impl Shared {
             }
             Request::Fault(_) => return Ok((Reply::Faults(vec![node.to_string()]), empty)),
             Request::Status => return Ok((Reply::Status(Vec::new()), empty)),
+            Request::Hints(_) => return Ok((Reply::Hints(Vec::new()), empty)),
             Request::Repair(_) => return Ok((Reply::Repair(Vec::new()), empty)),
             Request::Storage => return Ok((Reply::Storage(Vec::new()), empty)),
             Request::Explain { .. } => {
@@ -254,7 +255,7 @@ impl Shared {
         record.apply_put(Dot { incarnation, counter }, cell, &context);
         let siblings = u16::try_from(record.sibling_count()).unwrap();
         let context = record.context(token).encode();
-        (Reply::Put(Acknowledged { context, siblings, acked: 2 }), Bytes::new())
+        (Reply::Put(Acknowledged { context, siblings, acked: 2, held: 0 }), Bytes::new())
     }
 
     fn get(&self, get: &GetRequest) -> (Reply, Bytes) {

@@ -36,9 +36,12 @@ pub struct PutPlan {
     pub coordinator: NodeIndex,
     /// The replicas of the key in all datacenters, in preference order.
     pub replicas: Vec<Replica>,
+    /// Live nodes that may stand in for a replica of their datacenter, in order; empty for a strict quorum.
+    pub fallbacks: Vec<Replica>,
     /// When the client's patience ends.
     pub deadline: MonoTime,
-    /// How long to wait for a remote datacenter before another of its replicas is asked to relay.
+    /// How long to wait for a remote datacenter before another of its replicas is asked to relay, and for a
+    /// replica before a fallback stands in for it.
     pub rerelay_after: Duration,
 }
 
@@ -52,9 +55,14 @@ pub enum PutInput {
         /// The replica.
         from: NodeIndex,
     },
-    /// `from` will not apply the record (overloaded, damaged, shutting down, unreachable). A mint that fails is not
-    /// reported here: nothing was written, and the driver drops the machine.
+    /// `from` will not apply the record (damaged, shutting down, unreachable). A mint that fails is not reported here:
+    /// nothing was written, and the driver drops the machine.
     Failed {
+        /// The replica.
+        from: NodeIndex,
+    },
+    /// `from` answered that it does not take the record: it is overloaded, or cannot store.
+    Refused {
         /// The replica.
         from: NodeIndex,
     },
@@ -72,10 +80,19 @@ pub enum PutEffect {
         /// Its neighbours that it forwards to; empty for a direct copy.
         relay_to: Vec<NodeIndex>,
     },
-    /// `owner` did not get the record, as far as is known. Anti-entropy has to bring it.
+    /// Have `to` keep the record for `owner`.
+    Hold {
+        /// The fallback.
+        to: NodeIndex,
+        /// The replica that it stands in for.
+        owner: NodeIndex,
+    },
+    /// `owner` did not get the record, as far as is known. Somebody has to bring it.
     Missed {
         /// The replica that lacks the record.
         owner: NodeIndex,
+        /// Why it does.
+        miss: Miss,
     },
     /// Call back with `Tick` at this instant.
     WakeAt(MonoTime),
@@ -83,11 +100,22 @@ pub enum PutEffect {
     Finish(Result<PutOutcome, PutError>),
 }
 
+/// Why a replica lacks a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// It was not reached, or did not answer in time.
+    Unheard,
+    /// It refused. Whoever is overloaded is not helped by getting it again as soon as possible.
+    Refused,
+}
+
 /// A satisfied put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PutOutcome {
     /// Replicas that had acknowledged when the spec was met.
     pub acked: u16,
+    /// Fallbacks that had, and counted for replicas that had not.
+    pub held: u16,
 }
 
 /// An unsatisfied put, by what the client can conclude.
@@ -102,13 +130,19 @@ pub enum PutError {
 }
 
 impl PutPlan {
-    /// True if every replica stands once and each datacenter has as many as the spec counts.
+    /// True if every node stands once, fallbacks are alive, and each datacenter has as many as the spec counts.
     pub(super) fn is_consistent(&self) -> bool {
         let nodes: BTreeSet<NodeIndex> = self.replicas.iter().map(|replica| replica.node).collect();
         let count_in = |dc| self.replicas.iter().filter(|replica| replica.dc == dc).count();
         let counts_agree =
             self.spec.dcs().all(|dc| count_in(dc) == usize::from(self.spec.replicas_in(dc)));
         let total: usize = self.spec.dcs().map(count_in).sum();
-        nodes.len() == self.replicas.len() && counts_agree && total == self.replicas.len()
+        let are_sound = |fallback: &Replica| {
+            fallback.liveness == Liveness::Alive && !nodes.contains(&fallback.node)
+        };
+        nodes.len() == self.replicas.len()
+            && counts_agree
+            && total == self.replicas.len()
+            && self.fallbacks.iter().all(are_sound)
     }
 }

@@ -11,7 +11,9 @@
 //!    soon as the spec is met, or cannot be met any more, or the deadline passes.
 //! 4. A remote datacenter that has not fully acknowledged after `rerelay_after` gets the record once more through
 //!    another of its replicas.
-//! 5. After the answer the machine keeps counting: whoever has not acknowledged by the deadline is `Missed`.
+//! 5. In a sloppy quorum a fallback of the same datacenter stands in for a replica that is down, fails or keeps everybody
+//!    waiting (`stand_ins.rs`): it keeps the record for it, and its acknowledgement counts.
+//! 6. After the answer the machine keeps counting: whoever has not acknowledged by the deadline is `Missed`.
 //!
 //! Invariants
 //! - `Finish` is emitted exactly once.
@@ -23,6 +25,7 @@
 //! Source: DeCandia et al., "Dynamo", SOSP 2007, §4.5–4.6; one copy per remote datacenter with direct acks follows
 //! Cassandra; the split of core and process follows Riak.
 
+mod stand_ins;
 mod interface;
 
 #[cfg(test)]
@@ -36,7 +39,9 @@ use crate::ids::{DcIndex, NodeIndex};
 use crate::quorum::{Tally, Verdict};
 use crate::time::MonoTime;
 
-pub use interface::{Liveness, PutEffect, PutError, PutInput, PutOutcome, PutPlan, Replica};
+use stand_ins::StandIns;
+
+pub use interface::{Liveness, Miss, PutEffect, PutError, PutInput, PutOutcome, PutPlan, Replica};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReplicaState {
@@ -61,8 +66,11 @@ enum Stage {
 pub struct PutMachine {
     plan: PutPlan,
     states: Vec<ReplicaState>,
+    stand_ins: StandIns,
     tally: Tally,
     rerelay_at: Option<MonoTime>,
+    /// When fallbacks stand in for those who keep everybody waiting.
+    stand_in_at: Option<MonoTime>,
     relays: Vec<(DcIndex, NodeIndex)>,
     stage: Stage,
     minted: bool,
@@ -83,8 +91,11 @@ impl PutMachine {
         assert!(is_alive, "a coordinator can reach its own replica");
         debug_assert!(plan.is_consistent(), "the spec was made from these replicas");
         let mut alive = Tally::new(&plan.spec);
-        for replica in plan.replicas.iter().filter(|r| r.liveness == Liveness::Down) {
-            alive.fail(replica.dc);
+        let mut stand_ins = StandIns::new(&plan);
+        for (slot, replica) in plan.replicas.iter().enumerate() {
+            if replica.liveness == Liveness::Down && stand_ins.assign(slot).is_none() {
+                alive.fail(replica.dc);
+            }
         }
         if let Some(shortfall) = plan.spec.impossibility(&alive) {
             return Err(PutError::Unavailable(shortfall));
@@ -92,10 +103,12 @@ impl PutMachine {
         let tally = Tally::new(&plan.spec);
         let states = vec![ReplicaState::Waiting; plan.replicas.len()];
         Ok(Self {
+            stand_ins: StandIns::new(&plan),
             plan,
             states,
             tally,
             rerelay_at: None,
+            stand_in_at: None,
             relays: Vec::new(),
             stage: Stage::Pending,
             minted: false,
@@ -113,11 +126,18 @@ impl PutMachine {
             PutInput::Failed { from } if seeded_bug(Mutant::LostReplicaCountsAsAck) => {
                 self.on_acked(from)
             }
-            PutInput::Failed { from } => self.on_failed(from, out),
+            PutInput::Failed { from } | PutInput::Refused { from }
+                if self.stand_ins.slot_of(from).is_some() =>
+            {
+                self.on_stand_in_failed(from, out)
+            }
+            PutInput::Failed { from } => self.on_failed(from, Miss::Unheard, out),
+            PutInput::Refused { from } => self.on_failed(from, Miss::Refused, out),
             PutInput::Tick => {}
         }
         self.decide(now, out);
         self.rerelay_if_due(now, out);
+        self.stand_in_if_due(now, out);
         self.close_if_over(now, out);
     }
 
@@ -139,10 +159,12 @@ impl PutMachine {
         for index in 0..self.plan.replicas.len() {
             self.miss_if_down(index, out);
         }
-        let rerelay_at = now.after(self.plan.rerelay_after);
-        if !self.relays.is_empty() && rerelay_at < self.plan.deadline {
-            self.rerelay_at = Some(rerelay_at);
-            out.push(PutEffect::WakeAt(rerelay_at));
+        let patience_ends = now.after(self.plan.rerelay_after);
+        let is_sloppy = !self.plan.fallbacks.is_empty();
+        if (!self.relays.is_empty() || is_sloppy) && patience_ends < self.plan.deadline {
+            self.rerelay_at = Some(patience_ends);
+            self.stand_in_at = Some(patience_ends).filter(|_| is_sloppy);
+            out.push(PutEffect::WakeAt(patience_ends));
         }
         out.push(PutEffect::WakeAt(self.plan.deadline));
     }
@@ -187,12 +209,15 @@ impl PutMachine {
             return;
         };
         if replica.liveness == Liveness::Down {
-            self.on_failed(replica.node, out);
+            self.on_failed(replica.node, Miss::Unheard, out);
         }
     }
 
     fn on_acked(&mut self, from: NodeIndex) {
         let Some(index) = self.position(from) else {
+            if let Some(dc) = self.stand_ins.ack(from, &self.states) {
+                self.tally.ack(dc);
+            }
             return;
         };
         let Some(state) = self.states.get_mut(index) else {
@@ -202,13 +227,15 @@ impl PutMachine {
         let again = *state == ReplicaState::Acked && seeded_bug(Mutant::AckCountedTwice);
         if *state == ReplicaState::Waiting || again {
             *state = ReplicaState::Acked;
-            if let Some(replica) = self.plan.replicas.get(index) {
+            let replica = self.plan.replicas.get(index);
+            // One copy counts for a replica: its own, or the one that is kept for it.
+            if let Some(replica) = replica.filter(|_| !self.stand_ins.has_acked(index)) {
                 self.tally.ack(replica.dc);
             }
         }
     }
 
-    fn on_failed(&mut self, from: NodeIndex, out: &mut Vec<PutEffect>) {
+    fn on_failed(&mut self, from: NodeIndex, miss: Miss, out: &mut Vec<PutEffect>) {
         let Some(index) = self.position(from) else {
             return;
         };
@@ -217,12 +244,10 @@ impl PutMachine {
         };
         if *state == ReplicaState::Waiting {
             *state = ReplicaState::Failed;
-            if let Some(replica) = self.plan.replicas.get(index) {
-                self.tally.fail(replica.dc);
-                if from != self.plan.coordinator {
-                    out.push(PutEffect::Missed { owner: from });
-                }
+            if from != self.plan.coordinator {
+                out.push(PutEffect::Missed { owner: from, miss });
             }
+            self.stand_in_or_fail(index, out);
             // What a failed relay was to forward goes through another one at once.
             let failed_relay = self.relays.iter().find(|(_, relay)| *relay == from).copied();
             if let Some((dc, _)) = failed_relay {
@@ -241,7 +266,10 @@ impl PutMachine {
             return;
         }
         let answer = match spec.failed_clause(&self.tally) {
-            None => Ok(PutOutcome { acked: self.tally.acked_total() }),
+            None => {
+                let held = self.stand_ins.acked();
+                Ok(PutOutcome { acked: self.tally.acked_total() - held, held })
+            }
             Some(shortfall) => Err(PutError::Unknown(shortfall)),
         };
         assert_eq!(answer.is_ok(), verdict == Verdict::Met, "only a met level is acknowledged");
@@ -270,10 +298,10 @@ impl PutMachine {
             return;
         }
         self.stage = Stage::Closed;
-        debug_assert_eq!(self.tally.acked_total(), self.count(ReplicaState::Acked));
+        debug_assert!(self.tally.acked_total() >= self.count(ReplicaState::Acked));
         for (replica, state) in self.plan.replicas.iter().zip(&self.states) {
             if *state == ReplicaState::Waiting && replica.node != self.plan.coordinator {
-                out.push(PutEffect::Missed { owner: replica.node });
+                out.push(PutEffect::Missed { owner: replica.node, miss: Miss::Unheard });
             }
         }
     }

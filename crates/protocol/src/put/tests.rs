@@ -5,16 +5,20 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Liveness, PutEffect, PutError, PutInput, PutMachine, PutOutcome, PutPlan, Replica};
+use super::{
+    Liveness, Miss, PutEffect, PutError, PutInput, PutMachine, PutOutcome, PutPlan, Replica,
+};
 use crate::ids::{DcIndex, NodeIndex};
 use crate::quorum::tests::is_met;
 use crate::quorum::{Level, QuorumSpec, Shortfall};
 use crate::time::MonoTime;
 
-/// The replicas of a key by name: `eu=(e1 e2! e3) us=(u1)`, where `!` marks one that is down.
+/// The replicas of a key by name: `eu=(e1 e2! e3) us=(u1)`, where `!` marks one that is down; `eu+=(f1)` behind them are
+/// fallbacks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cluster {
     pub(crate) replicas: Vec<Replica>,
+    fallbacks: Vec<Replica>,
     pub(crate) names: Vec<String>,
     pub(crate) dcs: Vec<String>,
 }
@@ -24,6 +28,11 @@ impl Cluster {
         let mut cluster = Self::default();
         for group in text.split_inclusive(')').filter(|group| !group.trim().is_empty()) {
             let (dc, nodes) = group.trim().trim_end_matches(')').split_once("=(").unwrap();
+            if let Some(dc) = dc.strip_suffix('+') {
+                let dc = cluster.dc(dc);
+                nodes.split_whitespace().for_each(|node| cluster.add_fallback(dc, node));
+                continue;
+            }
             let index = DcIndex(u8::try_from(cluster.dcs.len()).unwrap());
             cluster.dcs.push(dc.to_owned());
             for node in nodes.split_whitespace() {
@@ -31,6 +40,12 @@ impl Cluster {
             }
         }
         cluster
+    }
+
+    fn add_fallback(&mut self, dc: DcIndex, name: &str) {
+        let node = NodeIndex(u16::try_from(self.names.len()).unwrap());
+        self.fallbacks.push(Replica { node, dc, liveness: Liveness::Alive });
+        self.names.push(name.to_owned());
     }
 
     fn add(&mut self, dc: DcIndex, node: &str) {
@@ -129,6 +144,7 @@ impl Scenario {
             ["put", ..] => return self.begin(line),
             ["minted"] => PutInput::Minted,
             ["ack", node] => PutInput::Acked { from: self.cluster.node(node) },
+            ["refuse", node] => PutInput::Refused { from: self.cluster.node(node) },
             ["fail", node] => PutInput::Failed { from: self.cluster.node(node) },
             ["tick", at] => {
                 self.now = millis(at);
@@ -163,6 +179,7 @@ impl Scenario {
             spec: QuorumSpec::new(level, &self.cluster.counts(), local).unwrap(),
             coordinator,
             replicas: self.cluster.replicas.clone(),
+            fallbacks: self.cluster.fallbacks.clone(),
             deadline: DEADLINE,
             rerelay_after: millis(setting(line, "rerelay").unwrap_or("100ms"))
                 .since(MonoTime::ZERO),
@@ -190,9 +207,18 @@ impl Scenario {
             PutEffect::Send { to, relay_to } => {
                 format!("send {}({})", names(&[*to]), names(relay_to))
             }
-            PutEffect::Missed { owner } => format!("missed {}", names(&[*owner])),
+            PutEffect::Missed { owner, miss: Miss::Refused } => {
+                format!("refused by {}", names(&[*owner]))
+            }
+            PutEffect::Missed { owner, miss: Miss::Unheard } => {
+                format!("missed {}", names(&[*owner]))
+            }
             PutEffect::WakeAt(at) => format!("wake {}", in_millis(*at)),
-            PutEffect::Finish(Ok(PutOutcome { acked })) => format!("ok {acked}"),
+            PutEffect::Hold { to, owner } => {
+                format!("hold {} for {}", names(&[*to]), names(&[*owner]))
+            }
+            PutEffect::Finish(Ok(PutOutcome { acked, held: 0 })) => format!("ok {acked}"),
+            PutEffect::Finish(Ok(PutOutcome { acked, held })) => format!("ok {acked}+{held}"),
             PutEffect::Finish(Err(PutError::Unknown(short))) => {
                 format!("unknown {}", self.cluster.shortfall(*short))
             }
@@ -253,6 +279,7 @@ impl<'a> Run<'a> {
             spec: QuorumSpec::new(level, &cluster.counts(), DcIndex(0)).ok()?,
             coordinator: COORDINATOR,
             replicas: cluster.replicas.clone(),
+            fallbacks: Vec::new(),
             deadline: DEADLINE,
             rerelay_after: Duration::from_millis(100),
         };
@@ -317,7 +344,7 @@ impl<'a> Run<'a> {
                     assert_eq!(outcome.acked, self.acked().iter().sum::<u16>());
                 }
             }
-            PutEffect::Missed { owner } => self.missed.push(owner),
+            PutEffect::Missed { owner, .. } => self.missed.push(owner),
             PutEffect::Send { to, relay_to } => {
                 assert!(self.minted, "nothing is sent before the mint");
                 let is_local = self.cluster.dc_of(to) == self.cluster.dc_of(COORDINATOR);
@@ -337,6 +364,7 @@ impl<'a> Run<'a> {
                 }
             }
             PutEffect::WakeAt(at) => assert!(at <= DEADLINE),
+            PutEffect::Hold { .. } => panic!("the quorum is strict"),
         }
     }
 
@@ -475,6 +503,7 @@ fn plan(text: &str, coordinator: &str) -> PutPlan {
         spec: QuorumSpec::new(Level::One, &cluster.counts(), DcIndex(0)).unwrap(),
         coordinator: cluster.node(coordinator),
         replicas: cluster.replicas,
+        fallbacks: Vec::new(),
         deadline: DEADLINE,
         rerelay_after: Duration::from_millis(100),
     }

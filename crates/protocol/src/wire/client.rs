@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Failure, FaultCommand, Kind, Message, NodeReport, RepairCommand, RepairReport, StorageReport,
+    Failure, FaultCommand, HintsCommand, HintsReport, Kind, Message, NodeReport, RepairCommand,
+    RepairReport, StorageReport,
 };
 use crate::ids::Name;
 use crate::keyspace::{Conflict, KeyspaceMap};
@@ -41,6 +42,8 @@ pub enum Request {
     Storage,
     /// Carry out a command on the anti-entropy of every node, and tell of it. Beyond `Status` it needs an admin.
     Repair(RepairCommand),
+    /// Carry out a command on the hints of every node, and tell of them. Beyond `List` it needs an admin.
+    Hints(HintsCommand),
 }
 
 /// Read a key.
@@ -69,6 +72,18 @@ pub struct PutRequest {
     pub body: PutBody,
     /// Time until the value expires; `None` takes the keyspace's default.
     pub ttl: Option<Duration>,
+    /// Who may acknowledge.
+    pub quorum: QuorumKind,
+}
+
+/// Who may acknowledge a put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QuorumKind {
+    /// Replicas of the key alone.
+    #[default]
+    Strict,
+    /// Other nodes of a replica's datacenter as well, which keep the write for a replica that is away.
+    Sloppy,
 }
 
 /// What a put writes.
@@ -128,6 +143,8 @@ pub enum Reply {
     Storage(Vec<StorageReport>),
     /// The anti-entropy of every node.
     Repair(Vec<RepairReport>),
+    /// The hints of every node.
+    Hints(Vec<HintsReport>),
 }
 
 /// A put that reached its level.
@@ -139,6 +156,8 @@ pub struct Acknowledged {
     pub siblings: u16,
     /// Replicas that hold the write durably.
     pub acked: u16,
+    /// Fallbacks that hold it durably for replicas that do not; 0 unless the put was sloppy.
+    pub held: u16,
 }
 
 /// One visible value of a get.

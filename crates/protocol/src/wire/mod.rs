@@ -17,6 +17,7 @@
 
 mod client;
 mod failure;
+mod handoff;
 mod peer;
 mod repair;
 mod status;
@@ -38,9 +39,12 @@ use crate::limits::{META_BYTES_MAX, PAYLOAD_BYTES_MAX};
 
 pub use client::{
     Acknowledged, CellMeta, ClusterView, Explanation, GetRequest, KeyspaceRequest, PutBody,
-    PutRequest, ReplicaReport, ReplicaState, Reply, Request, VersionSummary,
+    PutRequest, QuorumKind, ReplicaReport, ReplicaState, Reply, Request, VersionSummary,
 };
 pub use failure::{Failure, Invalid};
+pub use handoff::{
+    HandoffReply, HandoffRequest, HintsCommand, HintsReport, HintsStatus, HintsWaiting,
+};
 pub use peer::{ApplyOutcome, Gossip, PeerNotice, PeerReply, PeerRequest};
 pub use repair::{
     HOLDINGS_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairCommand, RepairReply,

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Acknowledged, Failure, Kind, Message, NodeStatus, PutRequest, RepairCommand, RepairReply,
-    RepairRequest, RepairStatus, StorageStatus,
+    Acknowledged, Failure, HandoffReply, HandoffRequest, HintsCommand, HintsStatus, Kind, Message,
+    NodeStatus, PutRequest, RepairCommand, RepairReply, RepairRequest, RepairStatus, StorageStatus,
 };
 use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use crate::keyspace::KeyspaceMap;
@@ -49,6 +49,10 @@ pub enum PeerRequest {
     Tree(RepairRequest),
     /// Carry out an operator's command, and tell of the asked node's anti-entropy.
     Repairs(RepairCommand),
+    /// Take what the asked node missed.
+    Handoff(HandoffRequest),
+    /// Carry out an operator's command, and tell of the asked node's hints.
+    Hints(HintsCommand),
 }
 
 /// What a node answers another.
@@ -76,6 +80,10 @@ pub enum PeerReply {
     Tree(RepairReply),
     /// The anti-entropy of the asked node.
     Repairs(RepairStatus),
+    /// The answer to [`PeerRequest::Handoff`].
+    Handoff(HandoffReply),
+    /// The hints of the asked node.
+    Hints(HintsStatus),
 }
 
 /// What a node tells another, without an answer.
@@ -94,7 +102,7 @@ pub enum PeerNotice {
         /// Neighbours that the receiver forwards to; empty for a direct copy.
         relay_to: Vec<NodeIndex>,
     },
-    /// The sender's fate of an `Apply`.
+    /// The sender's fate of an `Apply` or a `Hold`.
     Applied {
         /// The coordinator's id of the operation.
         operation: OperationId,
@@ -103,6 +111,19 @@ pub enum PeerNotice {
     },
     /// Once a second to every connected peer.
     Gossip(Gossip),
+    /// Keep the record in the payload durably for `owner`, and tell `coordinator`.
+    Hold {
+        /// The coordinator's id of the operation.
+        operation: OperationId,
+        /// Who is told.
+        coordinator: NodeIndex,
+        /// The replica that it is for.
+        owner: NodeIndex,
+        /// Keyspace.
+        keyspace: KeyspaceId,
+        /// Key.
+        key: Bytes,
+    },
 }
 
 /// What became of a record at one replica.

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 
 use super::{
     Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, Envelope, Explanation,
-    Failure, FaultCommand, FilesStatus, GetRequest, Gossip, Invalid, KeyspaceRequest, Kind,
+    Failure, FaultCommand, FilesStatus, GetRequest, Gossip, HandoffReply, HandoffRequest,
+    HintsCommand, HintsReport, HintsStatus, HintsWaiting, Invalid, KeyspaceRequest, Kind,
     LEVELS_MAX, LinkFault, Message, NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply,
-    PeerRequest, PeerStatus, PutBody, PutRequest, REASON_BYTES_MAX, RepairCommand, RepairReply,
-    RepairReport, RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply, Request,
-    StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus, VersionSummary, WorkStatus,
-    from_frame, to_frame,
+    PeerRequest, PeerStatus, PutBody, PutRequest, QuorumKind, REASON_BYTES_MAX, RepairCommand,
+    RepairReply, RepairReport, RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply,
+    Request, StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus, VersionSummary,
+    WorkStatus, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
@@ -54,6 +55,7 @@ fn put_request() -> PutRequest {
         context: Some(bytes("c")),
         body: PutBody::Value,
         ttl: Some(SECOND),
+        quorum: QuorumKind::Sloppy,
     }
 }
 
@@ -68,6 +70,9 @@ fn requests() -> Vec<Request> {
         Request::Storage,
         Request::Repair(RepairCommand::Status),
         Request::Repair(RepairCommand::Pause),
+        Request::Hints(HintsCommand::List),
+        Request::Hints(HintsCommand::Replay),
+        Request::Hints(HintsCommand::Drop { target: Some(name("n1")) }),
         Request::Explain { keyspace: keyspace.clone(), key: bytes("k") },
         Request::CreateKeyspace(KeyspaceRequest {
             name: name("users"),
@@ -214,7 +219,7 @@ fn repair_reports() -> Vec<RepairReport> {
 }
 
 fn acknowledged() -> Acknowledged {
-    Acknowledged { context: bytes("context"), siblings: 2, acked: 3 }
+    Acknowledged { context: bytes("context"), siblings: 2, acked: 3, held: 1 }
 }
 
 fn cell(expires_at: Option<WallTime>) -> CellMeta {
@@ -268,6 +273,7 @@ fn replies() -> Vec<Reply> {
         Reply::Status(reports()),
         Reply::Storage(storage_reports()),
         Reply::Repair(repair_reports()),
+        Reply::Hints(hints_reports()),
         Reply::Explain(Explanation {
             token: 1,
             partition: 2,
@@ -279,6 +285,25 @@ fn replies() -> Vec<Reply> {
     ];
     all.extend(failures().into_iter().map(Reply::Failed));
     all
+}
+
+fn hints_status() -> HintsStatus {
+    let waiting = HintsWaiting { target: name("n2"), hints: 3, bytes: 99, oldest: SECOND };
+    HintsStatus {
+        waiting: vec![waiting],
+        bytes_max: 1_000,
+        written: 9,
+        delivered: 1,
+        superseded: 2,
+        expired: 3,
+        dropped: 4,
+        overflowed: 5,
+    }
+}
+
+fn hints_reports() -> Vec<HintsReport> {
+    let report = |told| HintsReport { node: name("n1"), dc: name("eu"), told };
+    vec![report(Ok(hints_status())), report(Err("not connected".to_owned()))]
 }
 
 fn repair_requests() -> Vec<RepairRequest> {
@@ -326,6 +351,11 @@ fn peer_requests() -> Vec<PeerRequest> {
         PeerRequest::Status,
         PeerRequest::Storage,
         PeerRequest::Repairs(RepairCommand::Start),
+        PeerRequest::Handoff(HandoffRequest::Deliver {
+            keys: vec![bytes("k"), bytes("l")],
+            lengths: vec![0, 7],
+        }),
+        PeerRequest::Hints(HintsCommand::Drop { target: None }),
         PeerRequest::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     others.into_iter().chain(repairs).collect()
@@ -341,6 +371,9 @@ fn peer_replies() -> Vec<PeerReply> {
         PeerReply::Status(status()),
         PeerReply::Storage(storage()),
         PeerReply::Repairs(repair_status()),
+        PeerReply::Handoff(HandoffReply::Held),
+        PeerReply::Handoff(HandoffReply::Busy),
+        PeerReply::Hints(hints_status()),
         PeerReply::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     all.extend(failures().into_iter().map(PeerReply::Failed));
@@ -360,6 +393,13 @@ fn peer_notices() -> Vec<PeerNotice> {
     vec![
         apply(vec![]),
         apply(vec![NodeIndex(2), NodeIndex(300)]),
+        PeerNotice::Hold {
+            operation,
+            coordinator: NodeIndex(1),
+            owner: NodeIndex(2),
+            keyspace: KeyspaceId(1),
+            key: bytes("k"),
+        },
         PeerNotice::Applied { operation, outcome: ApplyOutcome::Durable },
         PeerNotice::Applied { operation, outcome: ApplyOutcome::Refused },
         PeerNotice::Gossip(Gossip { boot: 1, topology: 2, keyspaces: 3 }),
@@ -397,11 +437,11 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], variants: u32
 
 #[test]
 fn every_message_survives_and_every_cut_of_it_is_refused() {
-    check(&requests(), 9);
-    check(&replies(), 10);
-    check(&peer_requests(), 8);
-    check(&peer_replies(), 11);
-    check(&peer_notices(), 3);
+    check(&requests(), 10);
+    check(&replies(), 11);
+    check(&peer_requests(), 10);
+    check(&peer_replies(), 13);
+    check(&peer_notices(), 4);
 }
 
 /// The bytes of the hot messages: nodes of different builds talk to each other.

@@ -9,6 +9,7 @@
 //!    requests.
 
 mod ask;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,11 +18,10 @@ use std::time::Duration;
 
 use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::keyspace::Conflict;
-use atoll_protocol::limits::SIBLINGS_MAX;
 use atoll_protocol::quorum::Level;
 use atoll_protocol::version::Context;
 use atoll_protocol::wire::{
-    self, ClusterView, Failure, GetRequest, KeyspaceRequest, PutBody, PutRequest, Reply, Request,
+    self, ClusterView, Failure, GetRequest, KeyspaceRequest, Reply, Request,
 };
 use atolldb::env::Env;
 use atolldb::net::Link;
@@ -32,7 +32,7 @@ use crate::history::{KeyId, Op, OpId, OpKind, Outcome, ReadCell};
 use crate::net::Dial;
 use crate::plan::Workload;
 use crate::prng::Prng;
-use crate::record::{Recorder, name_of, value_bytes};
+use crate::record::{Recorder, name_of};
 
 /// What a client waits beyond the time that it gives the node.
 const GRACE: Duration = Duration::from_millis(200);
@@ -69,6 +69,8 @@ pub struct Client {
     pub chance: Prng,
     /// Its patience.
     pub deadline: Duration,
+    /// Writes of 1 000 that fallbacks may acknowledge.
+    pub sloppy_per_mille: u32,
     link: Option<(usize, Arc<dyn Link>)>,
     requests: u64,
     /// The context of its last answer for each key.
@@ -138,7 +140,21 @@ impl Client {
         deadline: Duration,
     ) -> Self {
         let (link, requests, seen) = (None, 0, BTreeMap::new());
-        Self { number, env, recorder, exec, dial, nodes, chance, deadline, link, requests, seen }
+        let sloppy_per_mille = 0;
+        Self {
+            number,
+            env,
+            recorder,
+            exec,
+            dial,
+            nodes,
+            chance,
+            deadline,
+            sloppy_per_mille,
+            link,
+            requests,
+            seen,
+        }
     }
 
     async fn act(&mut self, draw: &Draw) {
@@ -244,64 +260,6 @@ impl Client {
         !state.history.forgettings.is_empty() && last.is_some_and(unknown)
     }
 
-    /// Writes a fresh value of about this length.
-    pub async fn put(
-        &mut self,
-        key: KeyId,
-        level: Level,
-        context: Option<Context>,
-        (length, expires): (usize, bool),
-    ) {
-        let (value, length) = self.recorder.fresh_value(key, length);
-        let kind = OpKind::Put { value, length, context: context.clone(), expires };
-        let ttl = expires.then_some(Duration::from_secs(3));
-        let write = (PutBody::Value, value_bytes(value, length), ttl);
-        self.write(key, level, (kind, context), write).await;
-    }
-
-    /// Deletes what `context` has seen.
-    pub async fn delete(&mut self, key: KeyId, level: Level, context: Option<Context>) {
-        let kind = OpKind::Delete { context: context.clone() };
-        self.write(key, level, (kind, context), (PutBody::Tombstone, Bytes::new(), None)).await;
-    }
-
-    async fn write(
-        &mut self,
-        key: KeyId,
-        level: Level,
-        (kind, context): (OpKind, Option<Context>),
-        (body, value, ttl): (PutBody, Bytes, Option<Duration>),
-    ) {
-        let Some((name, bytes, token)) = self.names(key) else { return };
-        let node = self.choose_node().await;
-        let context = context.map(|context| context.encode());
-        let request = Request::Put(PutRequest {
-            keyspace: name,
-            key: bytes,
-            level,
-            context: context.clone(),
-            body,
-            ttl,
-        });
-        let op = self.invoke(node, key, level, kind);
-        let outcome = match self.ask(node, &request, value).await {
-            None => Outcome::NoAnswer,
-            Some((Reply::Put(acknowledged), _)) => {
-                self.check_siblings(context.as_ref(), &acknowledged);
-                match Context::decode(&acknowledged.context, token) {
-                    Ok(context) => {
-                        self.seen.insert(key, context.clone());
-                        Outcome::Acked { context, acked: acknowledged.acked }
-                    }
-                    Err(error) => internal(&error.to_string()),
-                }
-            }
-            Some((Reply::Failed(failure), _)) => Outcome::Failed(failure),
-            Some((other, _)) => internal(&format!("{other:?}")),
-        };
-        self.recorder.complete(op, outcome);
-    }
-
     /// Creates a keyspace; the node that acknowledged it.
     pub async fn create_keyspace(&mut self, name: Name, conflict: Conflict) -> Option<usize> {
         let node = self.choose_node().await;
@@ -323,18 +281,6 @@ impl Client {
         match self.ask(node, &Request::Cluster, Bytes::new()).await {
             Some((Reply::Cluster(view), _)) => Some(view),
             _ => None,
-        }
-    }
-
-    /// A put that covers nothing must not leave more siblings than the limit.
-    fn check_siblings(&self, context: Option<&Bytes>, acknowledged: &wire::Acknowledged) {
-        let siblings = usize::from(acknowledged.siblings);
-        if siblings == SIBLINGS_MAX {
-            self.recorder.reach("siblings at their limit");
-        }
-        if context.is_none() && siblings > SIBLINGS_MAX {
-            let detail = format!("a blind put was acknowledged that left {siblings} siblings");
-            self.recorder.find("I6/P9 sibling bound", detail);
         }
     }
 

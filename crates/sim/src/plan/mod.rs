@@ -94,12 +94,27 @@ pub struct Knobs {
     /// `Options::cache_bytes`.
     #[serde(default = "parts::cache_bytes")]
     pub cache_bytes: u64,
+    /// What heals replicas by itself.
+    #[serde(default)]
+    pub healers: Healers,
     /// Capacity of each disk; what `Options::free_bytes_min` leaves of it is refused.
     pub disk_bytes: u64,
     /// Wall clock of each node against the world's at the start, in milliseconds.
     pub skew_ms: Vec<i64>,
     /// Drift of each node's clocks in parts per million.
     pub drift_ppm: Vec<i32>,
+}
+
+/// What heals replicas by itself, besides reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Healers {
+    /// Hints and anti-entropy.
+    #[default]
+    All,
+    /// Hints alone: anti-entropy is paused, and hints are not bounded. For plans in which no process ends and no disk
+    /// fails.
+    Hints,
 }
 
 /// What the clients do.
@@ -114,6 +129,9 @@ pub struct Workload {
     pub think_ms: u64,
     /// Patience of a client.
     pub deadline_ms: u64,
+    /// Writes of 1 000 that are sloppy.
+    #[serde(default)]
+    pub sloppy_per_mille: u32,
     /// Keys of the `default` keyspace (siblings).
     pub keys: u32,
     /// Keys of a keyspace with `lww`.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{FaultKind, Knobs, Shape};
+use super::{FaultKind, Healers, Knobs, Shape};
 
 /// Capacity of a disk that no run fills: the simulated disk keeps only what is written.
 const ROOMY_DISK_BYTES: u64 = 1 << 30;
@@ -54,6 +54,7 @@ impl Knobs {
             l0_trigger: options.tables_l0_trigger as u64,
             separation_bytes: options.value_separation_bytes,
             cache_bytes: options.cache_bytes,
+            healers: Healers::All,
             disk_bytes: ROOMY_DISK_BYTES,
             skew_ms: vec![0; usize::from(nodes)],
             drift_ppm: vec![0; usize::from(nodes)],
@@ -107,6 +108,26 @@ impl FaultKind {
             Self::BitRot { .. } => "bit_rot",
             Self::Misdirect { .. } => "misdirect",
             Self::ClockJump { .. } => "clock_jump",
+        }
+    }
+
+    /// Whether processes go on and disks keep what they are given.
+    pub fn spares_nodes(&self) -> bool {
+        match self {
+            Self::Pause { .. }
+            | Self::Slow { .. }
+            | Self::Cut { .. }
+            | Self::Degrade { .. }
+            | Self::ClockJump { .. } => true,
+            Self::Kill { .. }
+            | Self::KillAtDiskCall { .. }
+            | Self::Stop { .. }
+            | Self::Wipe { .. }
+            | Self::DiskErrors { .. }
+            | Self::DiskFull { .. }
+            | Self::DiskStall { .. }
+            | Self::BitRot { .. }
+            | Self::Misdirect { .. } => false,
         }
     }
 

@@ -7,6 +7,7 @@
 //! - It changes nothing: what it reads of a disk is read outside of the node's own calls.
 //! - A holder is noted before the acknowledgement that it stands for is on the wire.
 
+mod held;
 mod tap;
 mod values;
 
@@ -35,6 +36,7 @@ use crate::history::{
 pub use tap::TapTransport;
 pub use values::{name_of, value_bytes};
 
+use held::Held;
 use values::NUMBER_BYTES;
 
 /// What the engine says of damage.
@@ -58,6 +60,7 @@ pub struct State {
     pub keyspaces_acked: Vec<Arc<Keyspace>>,
     /// The engine of each node that runs.
     engines: BTreeMap<NodeIndex, (Arc<Engine>, SimDisk)>,
+    held: Held,
     keys: BTreeMap<(KeyspaceId, Bytes), KeyId>,
     ids: BTreeMap<KeyId, (KeyspaceId, StoredKey, u32)>,
     /// Keys that an operation of a coordinator wrote.

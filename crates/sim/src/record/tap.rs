@@ -74,7 +74,16 @@ impl TapLink {
                 }
                 Ok(_) | Err(_) => None,
             },
-            Some(Kind::Reply | Kind::PeerReply | Kind::PeerNotice) | None => None,
+            Some(Kind::PeerNotice) => {
+                if let Ok(PeerNotice::Hold { operation, owner, keyspace, key, .. }) =
+                    wire::from_frame(frame)
+                {
+                    let (place, key) = ((self.node, operation), (keyspace, &key));
+                    self.recorder.on_hold_asked(place, owner, key);
+                }
+                None
+            }
+            Some(Kind::Reply | Kind::PeerReply) | None => None,
         };
         if let Some(key) = key {
             self.asked.lock().insert(frame.request, key);
@@ -122,6 +131,7 @@ impl TapLink {
                 state.applies.entry((coordinator, operation)).or_default().insert(id);
             }
             PeerNotice::Applied { operation, outcome: ApplyOutcome::Durable } => {
+                self.recorder.check_held(self.node, operation);
                 // The coordinator is at the other end of the link; its operation's id says enough.
                 let keys: Vec<KeyId> = {
                     let state = self.recorder.state();
@@ -132,6 +142,9 @@ impl TapLink {
             }
             PeerNotice::Applied { outcome: ApplyOutcome::Refused, .. } => {
                 self.recorder.reach("record refused by a replica");
+            }
+            PeerNotice::Hold { keyspace, key, .. } => {
+                self.recorder.sight_bytes(keyspace, &key, &frame.payload);
             }
             PeerNotice::Gossip(_) => {}
         }

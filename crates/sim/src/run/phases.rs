@@ -18,7 +18,7 @@ use crate::history::{Final, Key, KeyId, Outcome};
 use crate::record::Recorder;
 use crate::world::World;
 
-use super::rest::{check_keyspaces, check_repair, check_rest, heal_without_reads};
+use super::rest::{check_hints, check_keyspaces, check_repair, check_rest, heal_without_reads};
 use super::visitor::{PATIENCE, READ_DEADLINE, new_client};
 
 /// Longest warm-up: nodes start within a second and dial each other twice.
@@ -124,7 +124,8 @@ fn safety(world: &mut World, keys: &[KeyId]) {
         workload.levels.iter().filter_map(|level| level.parse().ok()).collect();
     let draw = Draw { workload: workload.clone(), levels, keys: keys.to_vec() };
     for _ in 0..workload.clients {
-        let Some((client, _)) = new_client(world, deadline) else { continue };
+        let Some((mut client, _)) = new_client(world, deadline) else { continue };
+        client.sloppy_per_mille = workload.sloppy_per_mille;
         clients::start(client, control.clone(), draw.clone());
     }
     create_keyspaces(world, &control, workload.keyspaces);
@@ -204,6 +205,7 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
             .find("I13 liveness", "a node died although everything had healed".to_owned());
     }
     check_rest(world, resting);
+    check_hints(world);
     check_repair(world);
     check_keyspaces(world);
 }

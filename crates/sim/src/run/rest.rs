@@ -98,6 +98,22 @@ pub(super) fn check_repair(world: &mut World) {
     }
 }
 
+/// No hint is left once everybody was there for a while, and every hint has ended in one way (I11).
+pub(super) fn check_hints(world: &World) {
+    let left = world.hinted();
+    if left > 0 {
+        world.recorder.find("I11 hints are delivered", format!("{left} hints are left"));
+    }
+    for (end, count) in world.hint_ends() {
+        if count > 0 {
+            world.recorder.reach(end);
+        }
+    }
+    for unbalanced in world.unbalanced_hints() {
+        world.recorder.find("I11 hints end once", unbalanced);
+    }
+}
+
 /// Every acknowledged keyspace is known everywhere, and all nodes agree (I9).
 pub(super) fn check_keyspaces(world: &mut World) {
     let views: Arc<Mutex<Vec<Option<ClusterView>>>> = Arc::default();

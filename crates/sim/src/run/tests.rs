@@ -1,7 +1,7 @@
 //! A quiet cluster, a bad day, and the same day again.
 
 use super::{Trace, run};
-use crate::plan::{DcShape, Fault, FaultKind, Knobs, Mix, Plan, Shape, Tier, Workload};
+use crate::plan::{DcShape, Fault, FaultKind, Healers, Knobs, Mix, Plan, Shape, Tier, Workload};
 
 /// Enough that the shares below are not an accident.
 const SEEDS_OF_VALUES: u64 = 20;
@@ -26,6 +26,7 @@ fn quiet(seed: u64) -> Plan {
             l0_trigger: 2,
             separation_bytes: 100,
             cache_bytes: 4_096,
+            healers: Healers::All,
             disk_bytes: 64 << 20,
             skew_ms: Vec::new(),
             drift_ppm: Vec::new(),
@@ -35,6 +36,7 @@ fn quiet(seed: u64) -> Plan {
             operations: 200,
             think_ms: 100,
             deadline_ms: 1_000,
+            sloppy_per_mille: 0,
             keys: 5,
             lww_keys: 2,
             hot_per_mille: 100,

@@ -28,9 +28,10 @@ type Simplification = fn(&mut Plan);
 
 /// Whatever can be usual becomes usual.
 pub(super) fn simplify(search: &mut impl Attempts) {
-    let changes: [(&str, Simplification); 9] = [
+    let changes: [(&str, Simplification); 10] = [
         ("no hot key", |plan| plan.workload.hot_per_mille = 0),
         ("no oversized values", |plan| plan.workload.oversize_per_mille = 0),
+        ("no sloppy writes", |plan| plan.workload.sloppy_per_mille = 0),
         ("no expiry", |plan| plan.workload.ttl_per_mille = 0),
         ("no new keyspaces", |plan| plan.workload.keyspaces = 0),
         ("no deletes", |plan| plan.workload.mix.delete = 0),

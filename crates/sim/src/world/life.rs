@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_protocol::ids::Name;
-use atoll_protocol::wire::FaultCommand;
+use atoll_protocol::wire::{FaultCommand, RepairCommand};
 use atoll_storage::{Durability as StorageDurability, Options};
 use atolldb::config::Durability;
 use atolldb::env::Env;
+use atolldb::handoff::HandoffLimits;
 use atolldb::meta::{Meta, MetaError};
 use atolldb::net::Faults;
 use atolldb::node::{Claim, Data, Node, Pacing, Parts, Places, StartError};
@@ -19,7 +20,7 @@ use super::{Command, DiskHealth, Member, Stop, World, shape};
 use crate::disk::{Loss, SimDisk};
 use crate::exec::{Death, Owner};
 use crate::history::Forgetting;
-use crate::plan::Knobs;
+use crate::plan::{Healers, Knobs};
 use crate::prng::Prng;
 use crate::record::TapTransport;
 
@@ -37,6 +38,12 @@ const COMPACTION_BYTES_PER_SECOND: u64 = 16 * 1_024 * 1_024;
 
 /// Time in which anti-entropy compares every partition once: a run has a few cycles.
 pub const REPAIR_CYCLE: Duration = Duration::from_secs(5);
+
+/// Hints for one node: some dozens.
+const HINT_BYTES: u64 = 4 * 1_024;
+
+/// Longer than most nodes are away.
+const HINT_AGE: Duration = Duration::from_secs(6);
 
 impl World {
     /// Starts every node within a second.
@@ -79,6 +86,7 @@ impl World {
         let life = member.life.take();
         member.stop = Stop::No;
         self.recorder.set_engine(member.own.0, None);
+        self.recorder.set_hints(member.own.0, None);
         self.carrier.forget(member.process);
         self.exec.kill(member.process);
         self.net.forget(member.process);
@@ -187,6 +195,7 @@ impl World {
         self.recorder.check_counters(member.own.0, &life);
         let own = member.own;
         self.recorder.set_engine(own.0, Some((data.engine.clone(), disk.clone())));
+        self.recorder.set_hints(own.0, Some((data.hints.clone(), disk.clone())));
         let mut state = self.recorder.state();
         state.history.incarnations.entry(own.0).or_default().push(life.incarnation);
         drop(state);
@@ -197,7 +206,7 @@ impl World {
             started: env.mono(),
             boot: env.random_u64(),
         };
-        Ok(Node::start(Parts {
+        let node = Node::start(Parts {
             env: env.clone(),
             transport: Arc::new(TapTransport::new(transport, self.recorder.clone(), own.0)),
             faults: Arc::new(NoFaults),
@@ -211,8 +220,14 @@ impl World {
             durability: durability(&self.plan.knobs),
             pacing,
             repair: RepairPacing { cycle: REPAIR_CYCLE },
+            hints: data.hints,
+            hint_limits: hint_limits(self.plan.knobs.healers),
             syncs: data.syncs,
-        }))
+        });
+        if self.plan.knobs.healers == Healers::Hints {
+            node.repair().command(RepairCommand::Pause);
+        }
+        Ok(node)
     }
 
     fn on_started(&mut self, number: usize, life: (Owner, Node)) {
@@ -301,6 +316,14 @@ fn is_corrupt(error: &StartError) -> bool {
         StartError::Meta(MetaError::Database(error)) => matches!(error, redb::Error::Corrupted(_)),
         StartError::TopologyChanged { .. } => true,
         _ => false,
+    }
+}
+
+/// So small that some runs reach them, unless hints have to do without anti-entropy.
+fn hint_limits(healers: Healers) -> HandoffLimits {
+    match healers {
+        Healers::All => HandoffLimits { bytes_max: HINT_BYTES, age_max: HINT_AGE },
+        Healers::Hints => HandoffLimits { bytes_max: u64::MAX, age_max: Duration::MAX },
     }
 }
 

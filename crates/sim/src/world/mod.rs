@@ -263,6 +263,49 @@ impl World {
         self.nodes.iter().filter_map(|member| Some(moved(&member.life.as_ref()?.1))).sum()
     }
 
+    /// Hints that wait at all running nodes.
+    pub fn hinted(&self) -> u64 {
+        let lives = self.nodes.iter().filter_map(|member| member.life.as_ref());
+        lives.map(|(_, node)| node.handoff().waiting()).sum()
+    }
+
+    /// How hints of running nodes ended, and how many did.
+    pub fn hint_ends(&self) -> BTreeMap<&'static str, u64> {
+        let mut ends = BTreeMap::new();
+        for (_, node) in self.nodes.iter().filter_map(|member| member.life.as_ref()) {
+            let counters = node.handoff().counters();
+            for (end, counter) in [
+                ("hint delivered", &counters.delivered),
+                ("hint superseded", &counters.superseded),
+                ("hint expired", &counters.expired),
+                ("miss beyond the bound of hints", &counters.overflowed),
+            ] {
+                *ends.entry(end).or_default() += counter.load(Ordering::Relaxed);
+            }
+        }
+        ends
+    }
+
+    /// What of the hints of each running node does not add up: hints that it wrote and that have not ended in exactly
+    /// one way.
+    pub fn unbalanced_hints(&self) -> Vec<String> {
+        let nodes = self.nodes.iter().enumerate();
+        let unbalanced = |(number, member): (usize, &Member)| {
+            let handoff = member.life.as_ref()?.1.handoff();
+            let counters = handoff.counters();
+            let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            let ended = read(&counters.delivered)
+                + read(&counters.superseded)
+                + read(&counters.expired)
+                + read(&counters.dropped);
+            let (begun, left) = (handoff.found() + read(&counters.written), handoff.waiting());
+            (begun != ended + left).then(|| {
+                format!("node {number}: {begun} hints began, {ended} have ended and {left} wait")
+            })
+        };
+        nodes.filter_map(unbalanced).collect()
+    }
+
     /// Nodes with trees that are not those of what they store, and the partitions.
     pub fn impure_trees(&self) -> Vec<(usize, Vec<Partition>)> {
         let impure = |member: &Member| {

@@ -47,6 +47,7 @@ impl Scenario {
             operations: 200,
             think_ms: 2 * SAFETY_MS * 4 / 200,
             deadline_ms: 1_000,
+            sloppy_per_mille: 0,
             keys: 5,
             lww_keys: 0,
             hot_per_mille: 0,

@@ -51,6 +51,7 @@ pub(super) fn draw(prng: &mut Prng, nodes: u16) -> Knobs {
         } else {
             plain.disk_bytes
         },
+        healers: plain.healers,
         skew_ms: skews(prng, nodes),
         drift_ppm: drifts(prng, nodes),
         separation_bytes: separation_bytes(prng, plain.separation_bytes),

@@ -24,7 +24,16 @@ mod workload;
 
 use crate::prng::Prng;
 
-use super::{Plan, Tier};
+use super::{Healers, Knobs, Plan, Tier};
+
+/// Runs of 1 000 with sloppy writes.
+const SLOPPY_PER_MILLE: u32 = 250;
+
+/// Runs of 1 000 in which hints alone have to make replicas equal: no process ends in them, and no disk fails.
+const HINTS_ALONE_PER_MILLE: u32 = 100;
+
+/// Longest patience of their clients.
+const HINTS_ALONE_DEADLINE_MS: u64 = 600;
 
 impl Plan {
     /// The plan of `seed`, for a network of `tier`.
@@ -37,10 +46,21 @@ impl Plan {
         let shape = shape::draw(&mut Prng::stream(seed, "plan/shape"), tier);
         let knobs = knobs::draw(&mut Prng::stream(seed, "plan/knobs"), shape.nodes());
         let safety_ms = Prng::stream(seed, "plan/safety").between(4_000, 20_000);
-        let workload =
+        let mut workload =
             workload::draw(&mut Prng::stream(seed, "plan/workload"), tier, &shape, safety_ms);
+        let mut sloppy = Prng::stream(seed, "plan/sloppy");
+        if sloppy.per_mille(SLOPPY_PER_MILLE) {
+            workload.sloppy_per_mille = u32::try_from(sloppy.between(100, 1_000)).unwrap_or(0);
+        }
         let mut plan = Self { seed, tier, shape, knobs, workload, faults: Vec::new(), safety_ms };
         plan.faults = faults::draw(&plan, wants);
+        if Prng::stream(seed, "plan/healers").per_mille(HINTS_ALONE_PER_MILLE) {
+            plan.faults.retain(|fault| fault.kind.spares_nodes());
+            plan.knobs.healers = Healers::Hints;
+            plan.knobs.disk_bytes = Knobs::plain(0).disk_bytes;
+            // Misses come soon, and some while an earlier one is being delivered.
+            plan.workload.deadline_ms = plan.workload.deadline_ms.min(HINTS_ALONE_DEADLINE_MS);
+        }
         debug_assert_eq!(plan.check(), Ok(()), "seed {seed} draws a plan that cannot be run");
         plan
     }

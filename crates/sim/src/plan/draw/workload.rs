@@ -33,6 +33,7 @@ pub(super) fn draw(prng: &mut Prng, tier: Tier, shape: &Shape, safety_ms: u64) -
         operations,
         think_ms: think_ms(prng, safety_ms, clients, operations),
         deadline_ms: prng.between(300, 5_000),
+        sloppy_per_mille: 0,
         keys: keys - lww_keys,
         lww_keys,
         hot_per_mille: if prng.per_mille(300) { small(prng, 200, 900) } else { 0 },
