@@ -15,6 +15,7 @@ pub mod coordinator;
 pub mod handoff;
 pub mod repair;
 pub mod replica;
+pub mod foreground;
 pub mod cluster;
 pub mod meta;
 pub mod net;

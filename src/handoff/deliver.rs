@@ -35,9 +35,6 @@ const CALL_DEADLINE: Duration = Duration::from_secs(5);
 const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_LONGEST: Duration = Duration::from_secs(5);
 
-/// Longest pause after a page that was.
-const YIELD_MAX: Duration = Duration::from_secs(1);
-
 /// Anti-entropy with the target waits for this long after a page, for the next one.
 const REPAIR_WAITS: Duration = Duration::from_secs(5);
 
@@ -69,8 +66,7 @@ impl Handoff {
                 if backlog.waiting().hints == 0 {
                     self.parts.repair.defer(target, env.mono());
                 }
-                // Requests have half of what delivering would take.
-                env.sleep(env.mono().since(began).min(YIELD_MAX)).await;
+                self.parts.replica.yield_to_requests(began).await;
             } else {
                 let again = env.mono().after(env.jitter(pause));
                 // An operator need not wait.

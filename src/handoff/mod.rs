@@ -9,7 +9,8 @@
 //! 1. A hint is a target and a key, nothing more: its holder replicates the key, and reads the newest record when it
 //!    delivers. However often a key is written while its target is away, there is one hint.
 //! 2. One task writes: what has queued up becomes one batch of the hint store.
-//! 3. One task per target delivers a page at a time, oldest first, and pauses as long as the page took. A target takes
+//! 3. One task per target delivers a page at a time, oldest first, and rests as long as the page took, or longer where requests
+//!    suffer (`foreground.rs`). A target takes
 //!    pages from few holders at once and answers `Busy` to the others.
 //! 4. A fallback of a sloppy put does not replicate the key: its hint has the record ([`Handoff::hold`]).
 //! 5. What cannot be hinted (no room, a disk that refuses, a replica that refused) and what ends otherwise than by being

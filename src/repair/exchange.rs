@@ -125,7 +125,7 @@ impl Repair {
                 break;
             }
             after = keys.last().cloned();
-            self.yield_to_requests(began).await;
+            self.parts.replica.yield_to_requests(began).await;
         }
         Ok(fetched)
     }
@@ -160,7 +160,7 @@ impl Repair {
             if after.is_none() {
                 break;
             }
-            self.yield_to_requests(began).await;
+            self.parts.replica.yield_to_requests(began).await;
         }
         Ok(fetched)
     }

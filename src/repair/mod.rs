@@ -10,8 +10,8 @@
 //!    round goes on steadily, so that every partition is compared once per cycle.
 //! 2. What the peer is known to have missed ([`Repair::owe`]) is compared soon, without waiting for its turn.
 //! 3. Within a datacenter every two replicas compare; of two datacenters one replica each (`plan.rs`).
-//! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it. Mending pauses as long as it
-//!    works, so that requests have half of what it would take.
+//! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it. Mending rests as long as it
+//!    works, and longer where requests suffer (`foreground.rs`).
 //!
 //! 5. In 24 rounds every tree is built anew once, and compared with the one that was kept up to date (`verify.rs`).
 //!
@@ -81,9 +81,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Pause before partitions are tried again that could not be compared: a damaged one stays so, and must not keep others.
 const LATER_AFTER: Duration = Duration::from_secs(10);
-
-/// Longest pause after a page or a partition was mended: a slow one was slow because of others.
-const YIELD_MAX: Duration = Duration::from_secs(1);
 
 /// Longest sleep of a task, so that it notices what nobody tells it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -356,7 +353,7 @@ impl Repair {
             if let Err(trouble) = self.mend(peer, share).await {
                 self.put_off(peer, &[share], &trouble, due);
             }
-            self.yield_to_requests(began).await;
+            self.parts.replica.yield_to_requests(began).await;
         }
     }
 
@@ -371,12 +368,6 @@ impl Repair {
                 due.later_at = self.parts.env.mono().after(LATER_AFTER);
             }
         }
-    }
-
-    /// Leaves the disk and the network to requests for as long as it took them since `began`.
-    async fn yield_to_requests(&self, began: MonoTime) {
-        let env = &self.parts.env;
-        env.sleep(env.mono().since(began).min(YIELD_MAX)).await;
     }
 }
 

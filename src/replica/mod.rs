@@ -44,6 +44,7 @@ use atoll_protocol::ids::Incarnation;
 use atoll_protocol::limits::Limit;
 use atoll_protocol::merkle::Holding;
 use atoll_protocol::record::Record;
+use atoll_protocol::time::MonoTime;
 use atoll_protocol::token::{Partition, Partitions, Token};
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::{Engine, ScanLimit, Statistics};
@@ -52,6 +53,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::env::Env;
+use crate::foreground::Foreground;
 use crate::tasks::Tasks;
 
 pub use keys::StoredKey;
@@ -97,6 +99,7 @@ struct Shared {
     minted: Mutex<BTreeMap<Partition, u64>>,
     writes: Arc<WriteSignal>,
     marks: LeafMarks,
+    foreground: Foreground,
 }
 
 /// A put on its way through the own replica.
@@ -149,6 +152,7 @@ impl Replica {
             minted: Mutex::new(life.minted),
             writes: Arc::default(),
             marks: LeafMarks::new(partitions),
+            foreground: Foreground::default(),
         });
         let stripes = (0..STRIPES)
             .map(|_| {
@@ -167,7 +171,8 @@ impl Replica {
     pub fn mint(&self, key: StoredKey, request: MintRequest) -> Result<Minting, Limit> {
         let (minted, minted_receiver) = oneshot::channel();
         let (durable, durable_receiver) = oneshot::channel();
-        let job = stripe::Job::Mint { key, request, minted, durable };
+        let since = self.shared.env.mono();
+        let job = stripe::Job::Mint { key, request, minted, durable, since };
         self.enqueue(job)?;
         Ok(Minting { minted: minted_receiver, durable: durable_receiver })
     }
@@ -240,6 +245,13 @@ impl Replica {
     /// Which Merkle leaves were written.
     pub fn marks(&self) -> &LeafMarks {
         &self.shared.marks
+    }
+
+    /// Lets requests go before background work: rests for as long as work since `began` asks for.
+    pub async fn yield_to_requests(&self, began: MonoTime) {
+        let env = &self.shared.env;
+        let now = env.mono();
+        env.sleep(self.shared.foreground.rest(now, now.since(began))).await;
     }
 
     /// How the hash space is divided.

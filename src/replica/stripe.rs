@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::limits::PAYLOAD_BYTES_MAX;
 use atoll_protocol::record::{CellBody, Record};
+use atoll_protocol::time::MonoTime;
 use atoll_protocol::token::Token;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::Batch;
@@ -51,6 +52,8 @@ pub(super) enum Job {
         request: MintRequest,
         minted: oneshot::Sender<Result<Minted, MintError>>,
         durable: oneshot::Sender<()>,
+        /// When it was queued.
+        since: MonoTime,
     },
     /// A record from elsewhere.
     Apply { key: StoredKey, record: Bytes, durable: oneshot::Sender<Result<(), ReplicaError>> },
@@ -105,7 +108,7 @@ enum Write {
 }
 
 enum Waiter {
-    Mint(oneshot::Sender<()>),
+    Mint(oneshot::Sender<()>, MonoTime),
     Apply(oneshot::Sender<Result<(), ReplicaError>>),
 }
 
@@ -114,10 +117,10 @@ impl Stripe {
         let mut draft = Draft::default();
         for job in jobs {
             match job {
-                Job::Mint { key, request, minted, durable } => {
+                Job::Mint { key, request, minted, durable, since } => {
                     let result = self.mint(&mut draft, key, &request);
                     if result.is_ok() {
-                        draft.waiters.push(Waiter::Mint(durable));
+                        draft.waiters.push(Waiter::Mint(durable, since));
                     }
                     // A coordinator that is gone needs no record; its put is still applied here.
                     let _ = minted.send(result);
@@ -285,8 +288,12 @@ impl Stripe {
         for waiter in draft.waiters {
             // Waiters that are gone need no answer. A mint that failed is told by dropping its sender.
             match (waiter, &result) {
-                (Waiter::Mint(durable), Ok(())) => drop(durable.send(())),
-                (Waiter::Mint(_), Err(_)) => {}
+                (Waiter::Mint(durable, since), Ok(())) => {
+                    let now = self.shared.env.mono();
+                    self.shared.foreground.note(now, now.since(since));
+                    let _ = durable.send(());
+                }
+                (Waiter::Mint(..), Err(_)) => {}
                 (Waiter::Apply(durable), Ok(())) => drop(durable.send(Ok(()))),
                 (Waiter::Apply(durable), Err(error)) => {
                     drop(durable.send(Err(ReplicaError::Storage(error.to_string()))));

@@ -11,9 +11,9 @@ pub enum Finder {
     Disk,
     /// The crash enumerator or the model test of a single store only: no cluster of a sensible size gets there.
     Enumerator,
-    /// The storage crate's own tests only. What a damaged disk loses is excused in a cluster, where nobody can tell which
+    /// The own tests of its module or crate only. What a damaged disk loses is excused in a cluster, where nobody can tell which
     /// damage should have been noticed; some circumstances no drawn plan and no numbered workload comes to.
-    StorageTests,
+    OwnTests,
 }
 
 /// One row.

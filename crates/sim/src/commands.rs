@@ -133,7 +133,7 @@ pub(crate) fn mutants(arguments: &MutantsArgs) -> Result<Verdict, Error> {
                 hunt::arm(&candidate.name).map_err(Error::Usage)?;
                 hunt::enumerate(candidate, arguments.seeds)
             }
-            hunt::Hunter::StorageTests => {
+            hunt::Hunter::OwnTests => {
                 eprintln!("  not hunted here");
                 elsewhere.push(candidate.name);
                 continue;

@@ -42,8 +42,8 @@ pub enum Hunter {
     Clusters,
     /// The crash enumerator, in this process.
     Enumerator,
-    /// Nobody here: the storage crate's own tests notice it.
-    StorageTests,
+    /// Nobody here: the own tests of its module or crate notice it.
+    OwnTests,
 }
 
 /// How the hunt for each mutant is done.
@@ -186,7 +186,7 @@ pub fn candidates() -> Result<Vec<Candidate>, String> {
         source: mutant.source().to_string(),
         hunter: match mutant.finder() {
             atoll_seeded_bug::Finder::Enumerator => Hunter::Enumerator,
-            atoll_seeded_bug::Finder::StorageTests => Hunter::StorageTests,
+            atoll_seeded_bug::Finder::OwnTests => Hunter::OwnTests,
             _ => Hunter::Clusters,
         },
     };
