@@ -1,18 +1,24 @@
 //! Drives one get: reads the replicas that the machine names, repairs the stale ones, answers.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use atoll_protocol::get::{GetEffect, GetError, GetInput, GetMachine, GetOutcome, GetPlan};
 use atoll_protocol::ids::{DcIndex, NodeIndex};
+use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::quorum::{Level, Shortfall};
 use atoll_protocol::record::Record;
 use atoll_protocol::time::MonoTime;
-use atoll_protocol::wire::{Failure, PeerReply, PeerRequest};
+use atoll_protocol::wire::{Failure, Known, PeerReply, PeerRequest};
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
 use crate::env::BoxFuture;
+use crate::net::{CallOff, ReadCall};
+
+/// Most incarnations and cells of a record that is told along with a read: some 30 bytes each. Whoever is told nothing
+/// sends its record.
+const KNOWN_PARTS_MAX: usize = 1_024;
 
 /// A get of a key.
 pub struct Get {
@@ -41,6 +47,10 @@ struct Run {
     wakes: BTreeSet<MonoTime>,
     inputs: VecDeque<GetInput>,
     under_way: FuturesUnordered<BoxFuture<'static, GetInput>>,
+    /// When each peer was asked.
+    asked: BTreeMap<NodeIndex, MonoTime>,
+    /// What calls off the reads that were sent.
+    reads: BTreeMap<NodeIndex, CallOff>,
     answer: Option<Answer<GetAnswer>>,
 }
 
@@ -61,6 +71,8 @@ impl Coordinator {
             wakes: BTreeSet::new(),
             inputs: VecDeque::from([GetInput::Start]),
             under_way: FuturesUnordered::new(),
+            asked: BTreeMap::new(),
+            reads: BTreeMap::new(),
             answer: Some(answer),
         };
         self.drive_get(&mut machine, &mut run).await;
@@ -70,14 +82,16 @@ impl Coordinator {
         let spec = quorum_spec(&get.target, get.level, get.local)?;
         let replicas = self.nearest_first(&get.target);
         let plan = GetPlan {
-            spec,
             coordinator: self.parts.cluster.own(),
-            hedge_after: self.patience(&replicas, get.deadline),
+            hedge_after: self.hedge_after(&spec, &replicas, get.deadline),
+            spec,
             replicas,
             empty: Record::empty(get.target.keyspace.conflict),
             deadline: get.deadline,
         };
-        GetMachine::admit(plan).map_err(|error| get_failure(error, get))
+        let machine = GetMachine::admit(plan).map_err(|error| get_failure(error, get))?;
+        self.parts.hedges.earn();
+        Ok(machine)
     }
 
     async fn drive_get(&self, machine: &mut GetMachine, run: &mut Run) {
@@ -111,8 +125,21 @@ impl Coordinator {
             GetEffect::Read { to, .. } if to == self.parts.cluster.own() => {
                 run.inputs.push_back(self.read_own(&run.get.target));
             }
-            GetEffect::Read { to, known } => {
-                run.under_way.push(self.read_peer(to, known, &run.get));
+            GetEffect::Read { to, known, .. } => {
+                let joined = machine.joined();
+                let is_small =
+                    joined.incarnation_count() + joined.sibling_count() <= KNOWN_PARTS_MAX;
+                let known = known.filter(|_| is_small);
+                let known = known.map(|digest| Known { digest, version: joined.version() });
+                self.read_peer(to, known, run);
+            }
+            GetEffect::Speculate { overdue, reads } => {
+                run.inputs.extend(self.may_speculate(&overdue, &run.asked, reads));
+            }
+            GetEffect::Cancel { to } => {
+                if let Some(read) = run.reads.remove(&to) {
+                    read.now(&self.parts.peers);
+                }
             }
             GetEffect::Repair { to } => {
                 Self::count(&self.parts.counters.repaired);
@@ -124,7 +151,8 @@ impl Coordinator {
             }
             GetEffect::Finish(result) => {
                 let result = match result {
-                    Ok(GetOutcome { answered, .. }) => {
+                    Ok(GetOutcome { answered, won, .. }) => {
+                        Self::add(&self.parts.counters.won, won.into());
                         Ok(GetAnswer { record: machine.joined().clone(), answered })
                     }
                     Err(error) => Err(get_failure(error, &run.get)),
@@ -150,35 +178,16 @@ impl Coordinator {
         }
     }
 
-    fn read_peer(
-        &self,
-        to: NodeIndex,
-        known: Option<u128>,
-        get: &Get,
-    ) -> BoxFuture<'static, GetInput> {
-        let coordinator = self.clone();
-        let request = PeerRequest::Read {
-            keyspace: get.target.keyspace.id,
-            key: get.target.key.clone(),
-            known,
+    fn read_peer(&self, to: NodeIndex, known: Option<Known>, run: &mut Run) {
+        let (keyspace, key) = (run.get.target.keyspace.id, run.get.target.key.clone());
+        let request = PeerRequest::Read { keyspace, key, known };
+        let begun = self.parts.peers.begin_read(to, &request, run.get.deadline);
+        let Ok((call, call_off)) = begun else {
+            return run.inputs.push_back(GetInput::Failed { from: to });
         };
-        let (conflict, deadline) = (get.target.keyspace.conflict, get.deadline);
-        Box::pin(async move {
-            let peers = &coordinator.parts.peers;
-            match peers.call(to, &request, Bytes::new(), deadline).await {
-                Ok((PeerReply::Same, _)) => GetInput::Same { from: to },
-                Ok((PeerReply::Absent, _)) => {
-                    GetInput::Record { from: to, record: Record::empty(conflict) }
-                }
-                Ok((PeerReply::Record, payload)) => match Record::decode(payload) {
-                    Ok(record) if record.conflict() == conflict => {
-                        GetInput::Record { from: to, record }
-                    }
-                    Ok(_) | Err(_) => GetInput::Failed { from: to },
-                },
-                Ok(_) | Err(_) => GetInput::Failed { from: to },
-            }
-        })
+        run.asked.insert(to, self.parts.env.mono());
+        run.reads.insert(to, call_off);
+        run.under_way.push(Box::pin(read_answer(to, call, run.get.target.keyspace.conflict)));
     }
 
     fn repair(&self, to: NodeIndex, record: Bytes, get: &Get) -> BoxFuture<'static, GetInput> {
@@ -200,6 +209,23 @@ impl Coordinator {
                 GetInput::Failed { from: to }
             }
         })
+    }
+}
+
+/// What the answer of `to` says about its record.
+async fn read_answer(to: NodeIndex, call: ReadCall, conflict: Conflict) -> GetInput {
+    let failed = GetInput::Failed { from: to };
+    match call.answer().await {
+        Ok((PeerReply::Same, _)) => GetInput::Same { from: to },
+        Ok((PeerReply::Older { digest }, _)) => GetInput::Older { from: to, digest },
+        Ok((PeerReply::Absent, _)) => {
+            GetInput::Record { from: to, record: Record::empty(conflict) }
+        }
+        Ok((PeerReply::Record, payload)) => match Record::decode(payload) {
+            Ok(record) if record.conflict() == conflict => GetInput::Record { from: to, record },
+            Ok(_) | Err(_) => failed,
+        },
+        Ok(_) | Err(_) => failed,
     }
 }
 

@@ -16,9 +16,11 @@
 //! - The answer is given exactly once.
 //! - Operations under way are bounded by [`OPERATIONS_MAX`].
 
+mod budget;
 mod get;
 mod operations;
 mod put;
+mod speculate;
 mod target;
 
 use std::sync::Arc;
@@ -40,6 +42,9 @@ use crate::handoff::Handoff;
 use crate::net::Peers;
 use crate::replica::Replica;
 
+use budget::HedgeBudget;
+
+pub use budget::{GETS_PER_READ, IN_ADVANCE};
 pub use get::{Get, GetAnswer};
 pub use operations::{OPERATIONS_MAX, Operations};
 pub use put::Put;
@@ -63,6 +68,14 @@ pub struct CoordinatorCounters {
     pub missed: AtomicU64,
     /// Stale replicas that gets found and repaired.
     pub repaired: AtomicU64,
+    /// Speculative reads that were paid from the budget.
+    pub speculated: AtomicU64,
+    /// Reads beside replicas that had fallen silent: they cost nothing.
+    pub replaced: AtomicU64,
+    /// Speculative reads that answered while a replica asked before still had not.
+    pub won: AtomicU64,
+    /// Times that the budget had too little left.
+    pub refused: AtomicU64,
 }
 
 /// The coordinator of one node. Cheap to clone.
@@ -79,6 +92,7 @@ struct Parts {
     handoff: Handoff,
     operations: Operations,
     counters: CoordinatorCounters,
+    hedges: HedgeBudget,
 }
 
 /// What a coordinator works with.
@@ -109,6 +123,7 @@ impl Coordinator {
             handoff,
             operations: Operations::new(first_id),
             counters: CoordinatorCounters::default(),
+            hedges: HedgeBudget::new(),
         };
         Self { parts: Arc::new(parts) }
     }
@@ -123,28 +138,27 @@ impl Coordinator {
         &self.parts.counters
     }
 
-    /// The replicas of a target as this node sees them now: itself first, then by datacenter and round-trip time;
-    /// those that have fallen silent last.
+    /// The replicas of a target as this node sees them now: itself first, then by datacenter, the nearest first, within
+    /// one by what another read would cost; those that have fallen silent last.
     fn nearest_first(&self, target: &Target) -> Vec<ReplicaSlot> {
         let own = self.parts.cluster.own();
         let own_dc = self.parts.cluster.own_dc();
-        let mut slots: Vec<_> = target
-            .replicas
-            .nodes
-            .iter()
-            .map(|&(node, dc)| {
-                let distance = match (node == own, dc == own_dc) {
-                    (true, _) => 0u8,
-                    (false, true) => 1,
-                    (false, false) => 2,
-                };
-                let rtt = self.parts.peers.rtt(node).unwrap_or(Duration::MAX);
-                let is_quiet = node != own && self.parts.peers.is_quiet(node);
-                (is_quiet, distance, rtt, self.slot(node, dc))
-            })
-            .collect();
-        slots.sort_by_key(|(is_quiet, distance, rtt, _)| (*is_quiet, *distance, *rtt));
-        slots.into_iter().map(|(_, _, _, slot)| slot).collect()
+        let peers = &self.parts.peers;
+        let nodes = &target.replicas.nodes;
+        let to_dc = |dc: DcIndex| {
+            let in_dc = nodes.iter().filter(|(node, its)| *its == dc && !peers.is_quiet(*node));
+            in_dc.filter_map(|(node, _)| peers.rtt(*node)).min().unwrap_or(Duration::MAX)
+        };
+        let distances: Vec<_> = target.view.topology.dc_indices().map(to_dc).collect();
+        let rank = |&(node, dc): &(NodeIndex, DcIndex)| {
+            let distance = distances.get(usize::from(dc.0)).copied().unwrap_or(Duration::MAX);
+            let is_quiet = node != own && peers.is_quiet(node);
+            (is_quiet, node != own, dc != own_dc, distance, dc, peers.read_cost(node))
+        };
+        let mut slots: Vec<_> =
+            nodes.iter().map(|slot| (rank(slot), self.slot(slot.0, slot.1))).collect();
+        slots.sort_by_key(|(rank, _)| *rank);
+        slots.into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// The replicas of a target in preference order, those that have fallen silent last: the first of a remote
@@ -170,11 +184,20 @@ impl Coordinator {
     fn patience(&self, slots: &[ReplicaSlot], deadline: MonoTime) -> Duration {
         let slowest = slots.iter().filter_map(|slot| self.parts.peers.rtt(slot.node)).max();
         let left = deadline.since(self.parts.env.mono());
-        (PATIENCE + slowest.unwrap_or_default() * 5 / 4).min(left / 2)
+        Self::patience_with(slowest).min(left / 2)
+    }
+
+    /// How long to wait for a replica at this distance before doubting it.
+    fn patience_with(rtt: Option<Duration>) -> Duration {
+        PATIENCE + rtt.unwrap_or_default() * 5 / 4
     }
 
     fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Ordering::Relaxed);
+        Self::add(counter, 1);
+    }
+
+    fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
     }
 }
 

@@ -9,6 +9,7 @@ use atoll_protocol::time::{MonoTime, WallTime};
 use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
 use atoll_protocol::wire::{
     FaultCommand, LinkFault, NodeReport, NodeState as ReportedState, NodeStatus, PeerStatus,
+    SpeculationStatus,
 };
 
 use super::faults::{FaultError, FaultOrder, grouped, parse_percent, plan};
@@ -246,6 +247,7 @@ fn report(node: &str, peers: Option<&[&str]>) -> NodeReport {
             missed: 0,
             repaired: 0,
             lww_dropped: 0,
+            speculation: SpeculationStatus::default(),
         }),
         None => ReportedState::Down { silent_for: None, reason: "refused".to_owned() },
     };

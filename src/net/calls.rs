@@ -15,6 +15,14 @@ use tokio::sync::oneshot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub(super) u64);
 
+#[cfg(test)]
+impl LinkId {
+    /// A link that nobody has.
+    pub(crate) fn of_test(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// Why a call has no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {

@@ -13,7 +13,9 @@
 
 mod faults;
 mod links;
+mod reads;
 mod peers;
+mod latency;
 mod calls;
 mod quic;
 
@@ -31,6 +33,7 @@ pub use faults::{EmulatedLinks, FaultPolicy, Faults, Peer as EmulatedPeer};
 pub use links::{LinkServer, serve_links};
 pub use peers::{Answered, PeerState, Peers};
 pub use quic::QuicTransport;
+pub use reads::{CallOff, ReadCall};
 
 /// A network that nodes and clients are on.
 pub trait Transport: Send + Sync + 'static {

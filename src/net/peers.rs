@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::calls::{CallError, Calls, LinkId};
+use super::latency::ReadLatency;
 use super::{Link, LinkClose, SendFailure};
 use crate::env::Env;
 
@@ -33,9 +34,9 @@ const QUIET_AFTER: Duration = Duration::from_millis(2_200);
 
 /// All peers of one node.
 pub struct Peers {
-    env: Env,
-    epoch: Epoch,
-    calls: Calls,
+    pub(super) env: Env,
+    pub(super) epoch: Epoch,
+    pub(super) calls: Calls,
     slots: Vec<Slot>,
 }
 
@@ -45,6 +46,7 @@ struct Slot {
     changed: Notify,
     /// When the last frame came, in nanoseconds of `MonoTime`.
     heard_nanos: AtomicU64,
+    reads: ReadLatency,
 }
 
 struct SlotState {
@@ -57,9 +59,9 @@ struct SlotState {
 }
 
 #[derive(Clone)]
-struct OpenLink {
-    id: LinkId,
-    link: Arc<dyn Link>,
+pub(super) struct OpenLink {
+    pub(super) id: LinkId,
+    pub(super) link: Arc<dyn Link>,
     boot: Option<u64>,
 }
 
@@ -117,6 +119,7 @@ impl Peers {
             }),
             changed: Notify::new(),
             heard_nanos: AtomicU64::new(0),
+            reads: ReadLatency::new(),
         };
         let slots = (0..count).map(slot).collect();
         Self { env, epoch, calls: Calls::default(), slots }
@@ -139,9 +142,14 @@ impl Peers {
 
     /// True if `peer` has not been heard of for `QUIET_AFTER`: it is asked last, though it may still be alive.
     pub fn is_quiet(&self, peer: NodeIndex) -> bool {
-        let Some(slot) = self.slots.get(usize::from(peer.0)) else { return true };
-        let heard = MonoTime::from_nanos(slot.heard_nanos.load(Ordering::Relaxed));
-        self.env.mono().since(heard) > QUIET_AFTER
+        self.env.mono().since(self.last_heard(peer)) > QUIET_AFTER
+    }
+
+    /// When the last frame of `peer` came; the beginning of time if none ever did.
+    pub fn last_heard(&self, peer: NodeIndex) -> MonoTime {
+        let slot = self.slots.get(usize::from(peer.0));
+        let nanos = slot.map_or(0, |slot| slot.heard_nanos.load(Ordering::Relaxed));
+        MonoTime::from_nanos(nanos)
     }
 
     /// Smoothed round-trip time to `peer`, if it is connected.
@@ -320,7 +328,19 @@ impl Peers {
         }
     }
 
-    fn newest(&self, peer: NodeIndex) -> Option<OpenLink> {
+    pub(super) fn reads_of(&self, peer: NodeIndex) -> Option<&ReadLatency> {
+        Some(&self.slots.get(usize::from(peer.0))?.reads)
+    }
+
+    /// A read of `peer` that was sent at `began` is over.
+    pub(super) fn note_read(&self, peer: NodeIndex, began: MonoTime) {
+        let now = self.env.mono();
+        if let Some(reads) = self.reads_of(peer) {
+            reads.took(now.since(began), now);
+        }
+    }
+
+    pub(super) fn newest(&self, peer: NodeIndex) -> Option<OpenLink> {
         let state = self.slots.get(usize::from(peer.0))?.state.lock();
         state.links.iter().rev().find(|open| !open.link.is_closed()).cloned()
     }

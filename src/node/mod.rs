@@ -137,6 +137,11 @@ impl Node {
         &self.handoff
     }
 
+    /// Its coordinator.
+    pub fn coordinator(&self) -> &Coordinator {
+        &self.coordinator
+    }
+
     /// Starts serving on `parts`.
     pub fn start(parts: Parts) -> Self {
         let Parts { env, transport, faults, engine, meta, life, topology, .. } = parts;

@@ -10,10 +10,11 @@
 //! 3. One function authorises every request, after decoding and before anything else.
 //!
 //! Invariants
-//! - Every request gets exactly one reply, unless its link is gone.
+//! - Every request gets exactly one reply, unless its link is gone or its sender cancelled it.
 //! - A malformed message is answered with the reason; a malformed frame never gets here.
 
 mod admit;
+mod cancelled;
 mod check;
 mod client;
 mod forward;
@@ -42,6 +43,8 @@ use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
 use crate::repair::Repair;
 use crate::replica::Replica;
 use crate::tasks::Tasks;
+
+use cancelled::Cancelled;
 
 /// Time that a request gets when it brings no budget.
 const BUDGET_DEFAULT: Duration = Duration::from_secs(1);
@@ -96,12 +99,18 @@ pub struct Service {
     parts: Arc<Parts>,
     clients: Arc<AtomicU32>,
     draining: Arc<AtomicBool>,
+    cancelled: Arc<Cancelled>,
 }
 
 impl Service {
     /// A service on `parts`.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), clients: Arc::default(), draining: Arc::default() }
+        Self {
+            parts: Arc::new(parts),
+            clients: Arc::default(),
+            draining: Arc::default(),
+            cancelled: Arc::default(),
+        }
     }
 
     /// From now on requests for data are refused with `NotServing`; what is under way goes on.

@@ -3,12 +3,15 @@
 //! An `Apply` is forwarded first (the neighbours should not wait for our disk), then applied, then acknowledged to the
 //! coordinator, whoever brought it.
 
+#[cfg(test)]
+mod tests;
+
 use atoll_protocol::frame::Frame;
 use atoll_protocol::ids::{KeyspaceId, NodeIndex, OperationId};
 use atoll_protocol::record::Record;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
-    self, ApplyOutcome, Envelope, Failure, Invalid, Kind, PeerNotice, PeerReply, PeerRequest,
+    self, ApplyOutcome, Envelope, Failure, Invalid, Kind, Known, PeerNotice, PeerReply, PeerRequest,
 };
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
@@ -44,7 +47,13 @@ impl Service {
         let deadline = self.deadline(&frame);
         self.parts.tasks.spawn("peer-request", async move {
             let (request, epoch) = (frame.request, frame.epoch);
+            if service.cancelled.take(from.id, request) {
+                return;
+            }
             let (reply, payload) = service.answer_peer(from.peer, frame, deadline).await;
+            if service.cancelled.take(from.id, request) {
+                return;
+            }
             let envelope = Envelope { request, epoch, budget: None };
             let sent = wire::to_frame(&reply, payload, envelope)
                 .map_err(|error| error.to_string())
@@ -71,6 +80,7 @@ impl Service {
                 self.parts.coordinator.operations().on_applied(from.peer, operation, outcome);
             }
             PeerNotice::Gossip(gossip) => self.on_gossip(from, gossip),
+            PeerNotice::Cancel { request } => self.cancelled.note(from.id, request),
         }
     }
 
@@ -171,7 +181,7 @@ impl Service {
         };
         match request {
             PeerRequest::Read { keyspace, key, known } => {
-                self.answer_read(&StoredKey::new(keyspace, &key), known)
+                self.answer_read(&StoredKey::new(keyspace, &key), known.as_ref())
             }
             PeerRequest::Repair { keyspace, key } => {
                 match self.apply(keyspace, &key, frame.payload).await {
@@ -225,22 +235,29 @@ impl Service {
         }
     }
 
-    fn answer_read(&self, key: &StoredKey, known: Option<u128>) -> (PeerReply, Bytes) {
+    fn answer_read(&self, key: &StoredKey, known: Option<&Known>) -> (PeerReply, Bytes) {
         match self.parts.replica.read(key) {
-            Ok(Some(record)) if known == Some(record.digest()) => (PeerReply::Same, Bytes::new()),
-            Ok(Some(record))
-                if seeded_bug(Mutant::DigestTruncated)
-                    && known.is_some_and(|known| known % 16 == record.digest() % 16) =>
-            {
-                (PeerReply::Same, Bytes::new())
-            }
-            Ok(Some(record)) => (PeerReply::Record, Record::encode(&record)),
+            Ok(Some(record)) => answer_with(&record, known),
             Ok(None) => (PeerReply::Absent, Bytes::new()),
             Err(error) => {
                 tracing::error!(%error, "replica cannot read");
                 (storage_failure(&error), Bytes::new())
             }
         }
+    }
+}
+
+/// The record, unless it adds nothing to what is known.
+fn answer_with(record: &Record, known: Option<&Known>) -> (PeerReply, Bytes) {
+    let Some(known) = known else { return (PeerReply::Record, record.encode()) };
+    let digest = record.digest();
+    let is_alike = digest % 16 == known.digest % 16 && seeded_bug(Mutant::DigestTruncated);
+    if digest == known.digest || is_alike {
+        (PeerReply::Same, Bytes::new())
+    } else if record.is_covered_by(&known.version) {
+        (PeerReply::Older { digest }, Bytes::new())
+    } else {
+        (PeerReply::Record, record.encode())
     }
 }
 

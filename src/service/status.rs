@@ -9,7 +9,7 @@ use atoll_protocol::record::{CellBody, Record};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
     Explanation, Failure, NodeReport, NodeState, NodeStatus, PeerReply, PeerRequest, PeerStatus,
-    ReplicaReport, ReplicaState, Reply, VersionSummary,
+    ReplicaReport, ReplicaState, Reply, SpeculationStatus, VersionSummary,
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -90,6 +90,12 @@ impl Service {
             gets: counters.gets.load(Ordering::Relaxed),
             missed: counters.missed.load(Ordering::Relaxed),
             repaired: counters.repaired.load(Ordering::Relaxed),
+            speculation: SpeculationStatus {
+                sent: counters.speculated.load(Ordering::Relaxed),
+                replaced: counters.replaced.load(Ordering::Relaxed),
+                won: counters.won.load(Ordering::Relaxed),
+                refused: counters.refused.load(Ordering::Relaxed),
+            },
             lww_dropped: self.parts.replica.counters().lww_dropped.load(Ordering::Relaxed),
         }
     }

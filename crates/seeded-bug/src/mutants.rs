@@ -68,6 +68,21 @@ mutants! {
     KeyspaceNewestWins = "keyspace-newest-wins", "F7 CASSANDRA-7069", "P1", Cluster,
         "a later definition of a keyspace replaces the earlier one, and its data are gone";
 
+    /// A record of which one writer's part is covered passes for covered (`protocol/record/version`).
+    /// Circumstance: concurrent puts of one key at two replicas, then a get that knows the one and asks for the other.
+    CoveredByAny = "covered-by-any", "D6 scylla#19101", "P3", Cluster,
+        "a replica with a concurrent record answers that its record is older";
+
+    /// A replica that says its record is older passes for one that holds what is answered (`protocol/get`).
+    /// Circumstance: a put that reached a minority, then two gets that ask different majorities.
+    OlderCountsAsSame = "older-counts-as-same", "D2 scylla#20458", "P3", Cluster,
+        "a get does not repair the replica that says its record is older";
+
+    /// Speculative reads are sent whether the budget allows them or not (`src/coordinator/budget`).
+    /// Circumstance: more slow reads in one life of a node than its budget begins with.
+    HedgeBudgetIgnored = "hedge-budget-ignored", "U14 scylladb#7472", "P9", Cluster,
+        "speculative reads go out without a budget";
+
     /// The counter goes on from the stored record of the key instead of the partition's (`src/replica/stripe`).
     /// Circumstance: two keys of one partition, or an `lww` key whose record lost our cell; what is lost shows after
     /// storage was wiped or damaged and the identity kept.

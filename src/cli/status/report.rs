@@ -68,6 +68,15 @@ struct UpJson<'a> {
     missed: u64,
     repaired: u64,
     lww_dropped: u64,
+    speculation: SpeculationJson,
+}
+
+#[derive(Serialize)]
+struct SpeculationJson {
+    sent: u64,
+    replaced: u64,
+    won: u64,
+    refused: u64,
 }
 
 #[derive(Serialize)]
@@ -138,6 +147,12 @@ fn up(status: &NodeStatus) -> UpJson<'_> {
         missed: status.missed,
         repaired: status.repaired,
         lww_dropped: status.lww_dropped,
+        speculation: SpeculationJson {
+            sent: status.speculation.sent,
+            replaced: status.speculation.replaced,
+            won: status.speculation.won,
+            refused: status.speculation.refused,
+        },
     }
 }
 

@@ -5,7 +5,8 @@ use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
 use atoll_protocol::wire::{
-    CacheUsageStatus, FilesStatus, PeerStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus,
+    CacheUsageStatus, FilesStatus, PeerStatus, SpeculationStatus, SyncKind, SyncSpans, SyncStatus,
+    WorkStatus,
 };
 
 use super::*;
@@ -44,6 +45,7 @@ fn up(node: &str, others: &[&str]) -> NodeStatus {
         missed: 0,
         repaired: 1,
         lww_dropped: 0,
+        speculation: SpeculationStatus { sent: 3, replaced: 2, won: 4, refused: 1 },
     }
 }
 

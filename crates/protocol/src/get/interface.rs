@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::ids::NodeIndex;
-use crate::put::Replica;
-use crate::quorum::{QuorumSpec, Shortfall};
+use crate::put::{Liveness, Replica};
+use crate::quorum::{QuorumSpec, Shortfall, Tally};
 use crate::record::Record;
 use crate::time::MonoTime;
 
@@ -22,8 +22,21 @@ pub struct GetPlan {
     pub empty: Record,
     /// When the client's patience ends.
     pub deadline: MonoTime,
-    /// How long to wait before the replicas that have not answered are backed up by others.
+    /// How long to wait before speculative reads are asked for beside the replicas that have not answered.
     pub hedge_after: Duration,
+}
+
+/// The replicas that a get asks before anything goes wrong, of `replicas` in this order.
+pub fn first_asked(spec: &QuorumSpec, replicas: &[Replica]) -> Vec<NodeIndex> {
+    let mut asked = Tally::new(spec);
+    let mut nodes = Vec::new();
+    for replica in replicas.iter().filter(|replica| replica.liveness == Liveness::Alive) {
+        if spec.shortfall(&asked).is_some() && spec.wants(&asked, replica.dc) {
+            asked.ack(replica.dc);
+            nodes.push(replica.node);
+        }
+    }
+    nodes
 }
 
 impl GetPlan {
@@ -50,10 +63,17 @@ pub enum GetInput {
         /// What it holds.
         record: Record,
     },
-    /// `from` holds exactly the record whose digest it was asked about.
+    /// `from` holds exactly the record that it was told is known.
     Same {
         /// The replica.
         from: NodeIndex,
+    },
+    /// `from` holds an older record than the one that it was told is known: it adds nothing.
+    Older {
+        /// The replica.
+        from: NodeIndex,
+        /// Digest of what it holds.
+        digest: u128,
     },
     /// `from` holds the repaired record durably.
     Repaired {
@@ -65,6 +85,8 @@ pub enum GetInput {
         /// The replica.
         from: NodeIndex,
     },
+    /// The speculative reads that were asked for may go out.
+    Granted,
     /// Time passed; the driver was woken as it was told to.
     Tick,
 }
@@ -72,12 +94,27 @@ pub enum GetInput {
 /// A deed for the driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GetEffect {
-    /// Ask `to` for its record, or for `Same` if its digest is `known`.
+    /// Ask `to` for its record, or for `Same` or `Older` if [`joined`](super::GetMachine::joined) as it is now covers it.
     Read {
         /// The replica; may be the coordinator itself.
         to: NodeIndex,
-        /// Digest of the record that needs no sending.
+        /// Digest of what is known; `None` if nothing is.
         known: Option<u128>,
+        /// Why it is asked.
+        reason: ReadReason,
+    },
+    /// Report `Granted` if so many speculative reads may go out beside the replicas that are overdue. If they may not,
+    /// this is asked again later.
+    Speculate {
+        /// Replicas whose answers are late.
+        overdue: Vec<NodeIndex>,
+        /// Further replicas that would be read.
+        reads: u16,
+    },
+    /// Nobody waits for the read of `to` any more.
+    Cancel {
+        /// The replica.
+        to: NodeIndex,
     },
     /// Send [`joined`](super::GetMachine::joined), as it is when this effect is handed out, to `to` and report `Repaired` or `Failed`.
     Repair {
@@ -90,6 +127,15 @@ pub enum GetEffect {
     Finish(Result<GetOutcome, GetError>),
 }
 
+/// Why a replica is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadReason {
+    /// The level needs it, or another one failed.
+    Needed,
+    /// Another one is overdue.
+    Speculative,
+}
+
 /// A satisfied get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GetOutcome {
@@ -97,6 +143,8 @@ pub struct GetOutcome {
     pub answered: u16,
     /// Replicas that were found stale before the answer.
     pub stale: u16,
+    /// Speculative reads that answered while replicas asked before them still had not.
+    pub won: u16,
 }
 
 /// An unsatisfied get.

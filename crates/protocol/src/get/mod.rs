@@ -3,20 +3,22 @@
 //! Driven by `src/coordinator`, in the node and in the simulator alike; performs no I/O.
 //!
 //! 1. Ask the nearest replicas that satisfy the level. If the coordinator is one of them it is read first, so that the
-//!    others can be asked "your record, unless its digest is this": equal replicas answer with no value.
-//! 2. Join every reply. A replica that fails is backed up by the next nearest one that helps the level; after
-//!    `hedge_after` everyone who has not answered, or is still being repaired, is backed up, once.
+//!    others can be asked "your record, unless what I know covers it": equal and older replicas answer with no value.
+//! 2. Join every reply. A replica that fails is backed up by the next nearest one that helps the level. After
+//!    `hedge_after` the driver is asked for *speculative reads*, as many as back up everyone who has not answered or is
+//!    still being repaired; once they are granted they go out, and until then they are asked for again, each time after
+//!    twice the time.
 //! 3. When enough replicas answered: at ONE and LOCAL_ONE answer at once and repair stale ones behind the answer; at
 //!    every other level first write the joined record back to the stale ones among them, until a quorum holds it.
 //!    A later quorum get then never returns less (promise P3). A local level never asks or repairs another datacenter.
-//! 4. Behind a successful answer keep joining late replies and repairing who is stale, until everyone asked has
-//!    answered or the deadline passes.
+//! 4. With the answer, cancel the reads that are under way: losers of speculation. Behind a successful answer keep
+//!    repairing who is stale until the deadline.
 //!
 //! Invariants
 //! - `Finish` is emitted exactly once.
 //! - At a level that demands write-back the answer stands on replicas that satisfy the level.
 //! - No more reads go out than the level needs, plus one for each failure and one for each replica that was overdue
-//!   at `hedge_after`.
+//!   when speculation was granted. Nobody is read after the answer.
 //! - A finished machine is closed at its deadline at the latest.
 //!
 //! Units: instants are [`MonoTime`].
@@ -24,6 +26,7 @@
 //! place of digests are Atoll's.
 
 mod interface;
+mod speculate;
 
 #[cfg(test)]
 mod tests;
@@ -32,25 +35,27 @@ use std::collections::BTreeSet;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
 
-use crate::ids::{DcIndex, NodeIndex};
+use crate::ids::NodeIndex;
 use crate::put::{Liveness, Replica};
 use crate::quorum::Tally;
 use crate::record::Record;
 use crate::time::MonoTime;
 
-pub use interface::{GetEffect, GetError, GetInput, GetOutcome, GetPlan};
+use speculate::Hedge;
+
+pub use interface::{GetEffect, GetError, GetInput, GetOutcome, GetPlan, ReadReason, first_asked};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReplicaState {
     /// Not asked.
     Idle,
-    /// Asked for its record; `known` is the digest that it was told.
+    /// Asked for its record; `known` is the digest of what it was told is known.
     Reading { known: Option<u128> },
     /// Holds the record with this digest.
     Holds { digest: u128 },
     /// Being sent the record with digest `target`.
     Repairing { target: u128 },
-    /// Down, failed, or not repairable.
+    /// Down, failed, cancelled, or not repairable.
     Failed,
 }
 
@@ -58,20 +63,10 @@ enum ReplicaState {
 enum Stage {
     /// The client still waits.
     Pending,
-    /// The client has its answer; late replies are still joined and stale replicas repaired.
+    /// The client has its answer; stale replicas are still repaired.
     Answered,
     /// The client has an error; nothing more will happen.
     GaveUp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hedge {
-    /// Not begun, or no time for one.
-    Off,
-    /// Due at this instant.
-    At(MonoTime),
-    /// Sent, or nobody was left to ask.
-    Spent,
 }
 
 impl ReplicaState {
@@ -94,6 +89,8 @@ pub struct GetMachine {
     hedge: Hedge,
     /// Replicas that were found stale, each once however often it was repaired.
     stale: BTreeSet<NodeIndex>,
+    /// Replicas that are read because others are overdue.
+    speculative: BTreeSet<NodeIndex>,
     stage: Stage,
 }
 
@@ -125,6 +122,7 @@ impl GetMachine {
             digest,
             hedge: Hedge::Off,
             stale: BTreeSet::new(),
+            speculative: BTreeSet::new(),
             stage: Stage::Pending,
         })
     }
@@ -134,13 +132,18 @@ impl GetMachine {
         match input {
             GetInput::Start => self.on_start(now, out),
             GetInput::Record { from, record } => self.on_record(from, &record),
-            GetInput::Same { from } => self.on_same(from),
+            GetInput::Same { from } => self.on_covered(from, None),
+            GetInput::Older { from, digest } => self.on_covered(from, Some(digest)),
             GetInput::Repaired { from } => self.on_repaired(from),
             GetInput::Failed { from } => self.on_failed(from),
-            GetInput::Tick => {}
+            GetInput::Granted if self.stage == Stage::Pending => self.speculate(out),
+            GetInput::Granted | GetInput::Tick => {}
         }
         match self.stage {
-            Stage::Pending => self.advance_and_hedge(now, out),
+            Stage::Pending => {
+                self.hedge_if_due(now, out);
+                self.advance(now, out);
+            }
             Stage::Answered if now < self.plan.deadline => self.repair_stale(out),
             Stage::Answered | Stage::GaveUp => self.abandon_unfinished(),
         }
@@ -162,11 +165,7 @@ impl GetMachine {
     }
 
     fn on_start(&mut self, now: MonoTime, out: &mut Vec<GetEffect>) {
-        let hedge_at = now.after(self.plan.hedge_after);
-        if hedge_at < self.plan.deadline {
-            self.hedge = Hedge::At(hedge_at);
-            out.push(GetEffect::WakeAt(hedge_at));
-        }
+        self.hedge_in(self.plan.hedge_after, now, out);
         out.push(GetEffect::WakeAt(self.plan.deadline));
     }
 
@@ -188,13 +187,15 @@ impl GetMachine {
         debug_assert!(self.has_answer(), "a record is an answer");
     }
 
-    fn on_same(&mut self, from: NodeIndex) {
+    /// `from` adds nothing to what it was told is known; it holds just that, or something older with this digest.
+    fn on_covered(&mut self, from: NodeIndex, older: Option<u128>) {
         let Some(index) = self.position(from) else {
             return;
         };
-        if let Some(ReplicaState::Reading { known: Some(digest) }) = self.states.get(index).copied()
+        if let Some(ReplicaState::Reading { known: Some(known) }) = self.states.get(index).copied()
         {
-            self.set_state(from, ReplicaState::Holds { digest });
+            let older = older.filter(|_| !seeded_bug(Mutant::OlderCountsAsSame));
+            self.set_state(from, ReplicaState::Holds { digest: older.unwrap_or(known) });
         }
     }
 
@@ -218,28 +219,6 @@ impl GetMachine {
         // Who answered has answered: losing it afterwards takes nothing back.
         if !matches!(self.states.get(index), Some(ReplicaState::Holds { .. })) {
             self.set_state(from, ReplicaState::Failed);
-        }
-    }
-
-    fn advance_and_hedge(&mut self, now: MonoTime, out: &mut Vec<GetEffect>) {
-        let is_due = matches!(self.hedge, Hedge::At(at) if now >= at);
-        if is_due {
-            self.hedge = Hedge::Spent;
-        }
-        if is_due && now < self.plan.deadline {
-            self.back_up_overdue(out);
-        }
-        self.advance(now, out);
-    }
-
-    /// Asks as many further replicas as would satisfy the level if nobody who is overdue ever answered.
-    fn back_up_overdue(&mut self, out: &mut Vec<GetEffect>) {
-        let mut without_overdue = self.tally(|s| matches!(s, ReplicaState::Holds { .. }));
-        while self.plan.spec.shortfall(&without_overdue).is_some() {
-            let Some(dc) = self.read_next(&without_overdue, out) else {
-                return;
-            };
-            without_overdue.ack(dc);
         }
     }
 
@@ -286,26 +265,29 @@ impl GetMachine {
             if coordinator_reads && self.hedge != Hedge::Spent {
                 return;
             }
-            if self.read_next(&hopeful, out).is_none() {
-                self.finish(Err(GetError::Unavailable(short)), out);
-                return;
-            }
+            let next = self.plan.replicas.iter().zip(&self.states).position(|(replica, state)| {
+                *state == ReplicaState::Idle && self.plan.spec.wants(&hopeful, replica.dc)
+            });
+            let Some(next) = next else {
+                return self.finish(Err(GetError::Unavailable(short)), out);
+            };
+            self.read(next, ReadReason::Needed, out);
         }
     }
 
-    /// Asks the nearest idle replica that helps `tally` and says in which datacenter it is; `None` if there is none.
-    fn read_next(&mut self, tally: &Tally, out: &mut Vec<GetEffect>) -> Option<DcIndex> {
-        let spec = &self.plan.spec;
+    /// Asks the idle replica at `index`.
+    fn read(&mut self, index: usize, reason: ReadReason, out: &mut Vec<GetEffect>) {
         let known = (!self.joined.is_empty() || self.has_answer()).then_some(self.digest);
-        let next = self.plan.replicas.iter().zip(&mut self.states).find(|(replica, state)| {
-            **state == ReplicaState::Idle && spec.wants(tally, replica.dc)
-        });
-        let (replica, state) = next?;
+        let slots = (self.plan.replicas.get(index), self.states.get_mut(index));
+        let (Some(replica), Some(state)) = slots else { return };
+        let spec = &self.plan.spec;
         let is_near = !spec.level().is_local() || replica.dc == spec.local();
         assert!(is_near, "a local level asks its own datacenter only");
         *state = ReplicaState::Reading { known };
-        out.push(GetEffect::Read { to: replica.node, known });
-        Some(replica.dc)
+        if reason == ReadReason::Speculative {
+            self.speculative.insert(replica.node);
+        }
+        out.push(GetEffect::Read { to: replica.node, known, reason });
     }
 
     fn has_answer(&self) -> bool {
@@ -317,11 +299,17 @@ impl GetMachine {
         debug_assert!(answer.is_err() || self.stands(), "the answer stands on its level");
         self.stage = if answer.is_ok() { Stage::Answered } else { Stage::GaveUp };
         out.push(GetEffect::Finish(answer));
+        for (replica, state) in self.plan.replicas.iter().zip(&mut self.states) {
+            if matches!(state, ReplicaState::Reading { .. }) {
+                *state = ReplicaState::Failed;
+                out.push(GetEffect::Cancel { to: replica.node });
+            }
+        }
     }
 
     fn outcome(&self, answered: &Tally) -> GetOutcome {
         let stale = u16::try_from(self.stale.len()).unwrap_or(u16::MAX);
-        GetOutcome { answered: answered.acked_total(), stale }
+        GetOutcome { answered: answered.acked_total(), stale, won: self.won() }
     }
 
     /// Past the deadline of an answered get nobody is waited for.

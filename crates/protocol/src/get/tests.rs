@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{GetEffect, GetError, GetInput, GetMachine, GetOutcome, GetPlan};
+use super::{GetEffect, GetError, GetInput, GetMachine, GetOutcome, GetPlan, ReadReason};
 use crate::ids::{DcIndex, Incarnation, NodeIndex};
 use crate::keyspace::Conflict;
 use crate::put::Liveness;
@@ -55,6 +55,10 @@ impl Scenario {
                 GetInput::Record { from: node(from), record: Record::empty(Conflict::Lww) }
             }
             ["same", from] => GetInput::Same { from: node(from) },
+            ["older", from, what] => {
+                GetInput::Older { from: node(from), digest: record(what).digest() }
+            }
+            ["granted"] => GetInput::Granted,
             ["repaired", from] => GetInput::Repaired { from: node(from) },
             ["fail", from] => GetInput::Failed { from: node(from) },
             ["tick", at] => {
@@ -101,17 +105,29 @@ impl Scenario {
     fn effect(&self, effect: &GetEffect) -> String {
         let joined = self.machine.as_ref().map(GetMachine::joined).unwrap();
         match effect {
-            GetEffect::Read { to, known: None } => format!("read {}", self.cluster.name(*to)),
-            GetEffect::Read { to, known: Some(digest) } => {
-                assert_eq!(*digest, joined.digest());
-                format!("read {} unless {}", self.cluster.name(*to), text(joined))
+            GetEffect::Read { to, known, reason } => {
+                let speculative = match reason {
+                    ReadReason::Needed => "",
+                    ReadReason::Speculative => " too",
+                };
+                let known = known.map_or(String::new(), |digest| {
+                    assert_eq!(digest, joined.digest());
+                    format!(" unless {}", text(joined))
+                });
+                format!("read {}{speculative}{known}", self.cluster.name(*to))
             }
+            GetEffect::Speculate { overdue, reads } => {
+                let overdue: Vec<_> = overdue.iter().map(|node| self.cluster.name(*node)).collect();
+                format!("may {reads} be read beside {}", overdue.join(" "))
+            }
+            GetEffect::Cancel { to } => format!("cancel {}", self.cluster.name(*to)),
             GetEffect::Repair { to } => {
                 format!("repair {} {}", self.cluster.name(*to), text(joined))
             }
             GetEffect::WakeAt(at) => format!("wake {}", in_millis(*at)),
-            GetEffect::Finish(Ok(GetOutcome { answered, stale })) => {
-                format!("ok {} answered {answered} stale {stale}", text(joined))
+            GetEffect::Finish(Ok(GetOutcome { answered, stale, won })) => {
+                let won = if *won > 0 { format!(" won {won}") } else { String::new() };
+                format!("ok {} answered {answered} stale {stale}{won}", text(joined))
             }
             GetEffect::Finish(Err(error)) => self.error(*error),
         }
@@ -137,6 +153,13 @@ fn scenarios() {
     assert!(actual == text, "get/scenarios.txt should read:\n{actual}");
 }
 
+/// Whether speculative reads are granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Budget {
+    Left,
+    Spent,
+}
+
 /// Replicas that hold real records, a network that delivers in any order, and a log of what happened.
 struct World {
     cluster: Cluster,
@@ -153,6 +176,8 @@ struct World {
     reads: usize,
     failures: usize,
     overdue: usize,
+    /// Speculative reads that the machine asked for and was not granted yet.
+    wanted: usize,
     finishes: usize,
     now: MonoTime,
 }
@@ -177,6 +202,7 @@ impl World {
             reads: 0,
             failures: 0,
             overdue: 0,
+            wanted: 0,
             finishes: 0,
             now: MonoTime::ZERO,
             cluster,
@@ -196,6 +222,20 @@ impl World {
         match effect {
             GetEffect::WakeAt(at) => assert!(at <= DEADLINE),
             GetEffect::Finish(answer) => self.on_finish(answer),
+            GetEffect::Speculate { overdue, reads } => {
+                assert!(!overdue.is_empty() && usize::from(reads) <= self.held.len());
+                assert_eq!(self.finishes, 0, "the answer ends the reading");
+                self.wanted = self.wanted.max(usize::from(reads));
+                self.overdue = self.overdue.max(overdue.len());
+            }
+            GetEffect::Cancel { to } => {
+                assert_eq!(self.finishes, 1, "who is needed is not cancelled");
+                let is_read =
+                    |e: &GetEffect| matches!(e, GetEffect::Read { to: t, .. } if *t == to);
+                let before = self.pending.len();
+                self.pending.retain(|(effect, _)| !is_read(effect));
+                assert_eq!(self.pending.len() + 1, before, "what is under way is cancelled, once");
+            }
             GetEffect::Read { to, .. } => {
                 assert!(self.read.insert(to), "nobody is read twice");
                 assert_eq!(self.finishes, 0, "the answer ends the reading");
@@ -258,11 +298,7 @@ impl World {
                     self.replied.join(&self.held[index]);
                 }
                 self.replied_by.insert(to);
-                if known == Some(self.held[index].digest()) {
-                    GetInput::Same { from: to }
-                } else {
-                    GetInput::Record { from: to, record: self.held[index].clone() }
-                }
+                self.reply(to, known.map(|_| &sent))
             }
             _ => {
                 self.held[index].join(&sent);
@@ -272,12 +308,25 @@ impl World {
         self.feed(input);
     }
 
-    fn tick(&mut self, at: MonoTime) {
-        if self.now < MonoTime::ZERO.after(HEDGE_AFTER) && at >= MonoTime::ZERO.after(HEDGE_AFTER) {
-            self.overdue = self.pending.len();
+    /// What `to` answers to who knows `known`, as `service` answers it.
+    fn reply(&self, to: NodeIndex, known: Option<&Record>) -> GetInput {
+        let held = &self.held[usize::from(to.0)];
+        match known {
+            Some(known) if known == held => GetInput::Same { from: to },
+            Some(known) if held.is_covered_by(&known.version()) => {
+                GetInput::Older { from: to, digest: held.digest() }
+            }
+            _ => GetInput::Record { from: to, record: held.clone() },
         }
+    }
+
+    fn tick(&mut self, at: MonoTime, budget: Budget) {
         self.now = self.now.max(at);
         self.feed(GetInput::Tick);
+        if self.wanted > 0 && budget == Budget::Left {
+            self.wanted = 0;
+            self.feed(GetInput::Granted);
+        }
     }
 
     fn end(mut self) {
@@ -286,7 +335,7 @@ impl World {
                 break;
             }
             if self.pending.is_empty() {
-                self.tick(DEADLINE);
+                self.tick(DEADLINE, Budget::Left);
             }
             self.deliver(0, 1);
         }
@@ -336,14 +385,15 @@ proptest! {
         shape in prop::sample::select(SHAPES.to_vec()),
         level in prop::sample::select(LEVELS.to_vec()),
         held in prop::collection::vec(prop::sample::select(vec!["", "a", "ab", "bc", "abcd"]), 1..6),
-        hedge_at in 0usize..12,
+        hedges in prop::collection::vec((0usize..24, any::<bool>()), 0..3),
         steps in prop::collection::vec((0usize..8, 0u8..5), 0..24),
     ) {
         if let Some(mut world) = World::new(shape, level, &held) {
             world.feed(GetInput::Start);
             for (index, (choice, is_lost)) in steps.into_iter().enumerate() {
-                if index == hedge_at {
-                    world.tick(MonoTime::ZERO.after(HEDGE_AFTER));
+                for (number, (_, is_left)) in hedges.iter().enumerate().filter(|(_, h)| h.0 == index) {
+                    let budget = if *is_left { Budget::Left } else { Budget::Spent };
+                    world.tick(MonoTime::ZERO.after(HEDGE_AFTER * (1 << (2 * number))), budget);
                 }
                 world.deliver(choice, is_lost);
             }

@@ -20,6 +20,7 @@
 //! Garage's K2V; keeping both cells of a reused dot follows Riak.
 
 mod encoding;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::time::WallTime;
 use crate::version::{Context, Dot, Timestamp};
 
 pub use encoding::RecordError;
+pub use version::RecordVersion;
 
 /// What one write left behind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

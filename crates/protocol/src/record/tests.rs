@@ -287,6 +287,18 @@ fn check_laws(a: &Record, b: &Record, c: &Record) {
         assert_eq!(bytes.len(), record.encoded_len());
         assert_eq!(Record::decode(bytes.clone()).as_ref(), Ok(record));
     }
+    for (ours, theirs) in [(a, b), (b, a), (a, &joined), (&joined, a), (c, &joined), (a, a)] {
+        let adds_nothing = join(theirs, ours) == *theirs;
+        let is_covered = ours.is_covered_by(&theirs.version());
+        assert!(adds_nothing || !is_covered, "{ours:?} in {theirs:?}");
+        // Of two `lww` cells under one dot the bytes decide, which no version holds: the record is sent.
+        let is_twin = |(dot, cell): (Dot, &Cell)| {
+            theirs.cells().any(|(other, its)| other == dot && its != cell)
+        };
+        let is_undecided = ours.conflict() == Conflict::Lww && ours.cells().any(is_twin);
+        assert!(is_covered || !adds_nothing || is_undecided, "{ours:?} in {theirs:?}");
+    }
+    assert_eq!(a == b, a.version() == b.version());
     assert_eq!(a == b, a.digest() == b.digest());
     assert_eq!(a == b, a.encode() == b.encode(), "canonical");
 }
@@ -323,6 +335,25 @@ fn sample() -> Record {
     expiring.expires_at = Some(WallTime::from_micros(9));
     record.apply_put(dot(0xb, 6), expiring, &Context::new(TOKEN));
     record
+}
+
+/// Two cells under one dot are an alarm, and neither covers the other; records of two modes never compare.
+#[test]
+fn what_covers_nothing_is_sent() {
+    for conflict in [Conflict::Siblings, Conflict::Lww] {
+        let [first, second] = ["x", "y"].map(|text| put(conflict, &[(dot(1, 1), value(5, text))]));
+        let both = join(&first, &second);
+        assert!(!first.is_covered_by(&second.version()) || conflict == Conflict::Lww);
+        assert!(!second.is_covered_by(&first.version()));
+        assert!(first.is_covered_by(&both.version()) || conflict == Conflict::Lww);
+        assert!(second.is_covered_by(&both.version()));
+        assert!(Record::empty(conflict).is_covered_by(&first.version()));
+        assert!(!first.is_covered_by(&Record::empty(conflict).version()));
+    }
+    let lww = put(Conflict::Lww, &[(dot(1, 1), value(5, "x"))]);
+    let siblings = put(Conflict::Siblings, &[(dot(1, 1), value(5, "x"))]);
+    assert!(!lww.is_covered_by(&siblings.version()));
+    assert!(!siblings.is_covered_by(&lww.version()));
 }
 
 fn hex(bytes: &[u8]) -> String {

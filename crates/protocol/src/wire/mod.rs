@@ -45,12 +45,14 @@ pub use failure::{Failure, Invalid};
 pub use handoff::{
     HandoffReply, HandoffRequest, HintsCommand, HintsReport, HintsStatus, HintsWaiting,
 };
-pub use peer::{ApplyOutcome, Gossip, PeerNotice, PeerReply, PeerRequest};
+pub use peer::{ApplyOutcome, Gossip, Known, PeerNotice, PeerReply, PeerRequest};
 pub use repair::{
     HOLDINGS_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairCommand, RepairReply,
     RepairReport, RepairRequest, RepairStatus,
 };
-pub use status::{FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PeerStatus};
+pub use status::{
+    FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PeerStatus, SpeculationStatus,
+};
 pub use storage::{
     CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, StorageReport, StorageStatus,
     SyncKind, SyncSpans, SyncStatus, WorkStatus,

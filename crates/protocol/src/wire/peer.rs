@@ -12,18 +12,19 @@ use super::{
 };
 use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use crate::keyspace::KeyspaceMap;
+use crate::record::RecordVersion;
 
 /// What a node asks another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerRequest {
-    /// The record of a key, unless its digest is `known`.
+    /// The record of a key, unless what the sender knows covers it.
     Read {
         /// Keyspace.
         keyspace: KeyspaceId,
         /// Key.
         key: Bytes,
-        /// Digest of the record that needs no sending.
-        known: Option<u128>,
+        /// What the sender knows already.
+        known: Option<Known>,
     },
     /// Join the record in the payload into the receiver's, durably.
     Repair {
@@ -62,7 +63,7 @@ pub enum PeerReply {
     Record,
     /// The replica has no record of the key.
     Absent,
-    /// The replica's record is the one that the request named.
+    /// The replica's record is the one that the sender knows.
     Same,
     /// The receiver holds the repaired record durably.
     Repaired,
@@ -84,6 +85,20 @@ pub enum PeerReply {
     Handoff(HandoffReply),
     /// The hints of the asked node.
     Hints(HintsStatus),
+    /// The replica's record is older than the one that the sender knows: joining it would add nothing.
+    Older {
+        /// Digest of the replica's record.
+        digest: u128,
+    },
+}
+
+/// The record that the sender of a read knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its digest.
+    pub digest: u128,
+    /// Itself, without its values.
+    pub version: RecordVersion,
 }
 
 /// What a node tells another, without an answer.
@@ -123,6 +138,11 @@ pub enum PeerNotice {
         keyspace: KeyspaceId,
         /// Key.
         key: Bytes,
+    },
+    /// The sender does not wait any more for the reply to its request on this link.
+    Cancel {
+        /// The request's id.
+        request: u64,
     },
 }
 

@@ -70,6 +70,21 @@ pub struct NodeStatus {
     pub repaired: u64,
     /// Writes that lost against a concurrent one in an `lww` keyspace, as seen by it since it started.
     pub lww_dropped: u64,
+    /// Speculative reads of the gets that it coordinated since it started.
+    pub speculation: SpeculationStatus,
+}
+
+/// Reads that gets sent because others were overdue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpeculationStatus {
+    /// Paid from the budget.
+    pub sent: u64,
+    /// Beside replicas that had fallen silent; they cost nothing.
+    pub replaced: u64,
+    /// Of both, those that answered while a replica that was asked before still had not.
+    pub won: u64,
+    /// Times that the budget had too little left.
+    pub refused: u64,
 }
 
 /// A connection to a peer.

@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use super::{
     Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, Envelope, Explanation,
     Failure, FaultCommand, FilesStatus, GetRequest, Gossip, HandoffReply, HandoffRequest,
-    HintsCommand, HintsReport, HintsStatus, HintsWaiting, Invalid, KeyspaceRequest, Kind,
+    HintsCommand, HintsReport, HintsStatus, HintsWaiting, Invalid, KeyspaceRequest, Kind, Known,
     LEVELS_MAX, LinkFault, Message, NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply,
     PeerRequest, PeerStatus, PutBody, PutRequest, QuorumKind, REASON_BYTES_MAX, RepairCommand,
     RepairReply, RepairReport, RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply,
-    Request, StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus, VersionSummary,
-    WorkStatus, from_frame, to_frame,
+    Request, SpeculationStatus, StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus,
+    VersionSummary, WorkStatus, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
@@ -24,10 +24,11 @@ use crate::keyspace::{Conflict, KeyspaceMap};
 use crate::limits::{Limit, META_BYTES_MAX, NAME_BYTES_MAX, NODES_MAX, PAYLOAD_BYTES_MAX};
 use crate::merkle::{Holding, Leaf, ReplicaSets};
 use crate::quorum::Level;
+use crate::record::{Cell, CellBody, Record};
 use crate::time::WallTime;
 use crate::token::Partition;
 use crate::topology::{Addresses, Topology, TopologyFile};
-use crate::version::{Dot, Timestamp};
+use crate::version::{Context, Dot, Timestamp};
 
 const ENVELOPE: Envelope =
     Envelope { request: 9, epoch: Epoch(3), budget: Some(Duration::from_millis(250)) };
@@ -150,6 +151,7 @@ fn status() -> NodeStatus {
         missed: 8,
         repaired: 9,
         lww_dropped: 10,
+        speculation: SpeculationStatus { sent: 11, replaced: 12, won: 13, refused: 14 },
     }
 }
 
@@ -340,12 +342,20 @@ fn repair_replies() -> Vec<RepairReply> {
     ]
 }
 
+fn known() -> Known {
+    let mut record = Record::empty(Conflict::Siblings);
+    let body = CellBody::Value(bytes("v"));
+    let cell = Cell { timestamp: Timestamp(5), expires_at: None, body };
+    record.apply_put(dot(), cell, &Context::new(7));
+    Known { digest: u128::MAX - 1, version: record.version() }
+}
+
 fn peer_requests() -> Vec<PeerRequest> {
     let (keyspace, key) = (KeyspaceId(1), bytes("k"));
     let repairs = repair_requests().into_iter().map(PeerRequest::Tree);
     let others = [
         PeerRequest::Read { keyspace, key: key.clone(), known: None },
-        PeerRequest::Read { keyspace, key: key.clone(), known: Some(u128::MAX - 1) },
+        PeerRequest::Read { keyspace, key: key.clone(), known: Some(known()) },
         PeerRequest::Repair { keyspace, key },
         PeerRequest::Forward { request: put_request(), local: DcIndex(2) },
         PeerRequest::Status,
@@ -366,6 +376,7 @@ fn peer_replies() -> Vec<PeerReply> {
         PeerReply::Record,
         PeerReply::Absent,
         PeerReply::Same,
+        PeerReply::Older { digest: u128::MAX - 2 },
         PeerReply::Repaired,
         PeerReply::Forwarded(acknowledged()),
         PeerReply::Status(status()),
@@ -402,6 +413,7 @@ fn peer_notices() -> Vec<PeerNotice> {
         },
         PeerNotice::Applied { operation, outcome: ApplyOutcome::Durable },
         PeerNotice::Applied { operation, outcome: ApplyOutcome::Refused },
+        PeerNotice::Cancel { request: 17 },
         PeerNotice::Gossip(Gossip { boot: 1, topology: 2, keyspaces: 3 }),
     ]
 }
@@ -440,8 +452,8 @@ fn every_message_survives_and_every_cut_of_it_is_refused() {
     check(&requests(), 10);
     check(&replies(), 11);
     check(&peer_requests(), 10);
-    check(&peer_replies(), 13);
-    check(&peer_notices(), 4);
+    check(&peer_replies(), 14);
+    check(&peer_notices(), 5);
 }
 
 /// The bytes of the hot messages: nodes of different builds talk to each other.

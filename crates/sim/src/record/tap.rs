@@ -108,12 +108,14 @@ impl TapLink {
                     self.on_put_answered(frame.request);
                 }
             }
-            Some(Kind::PeerReply) => {
-                if matches!(wire::from_frame(frame), Ok(PeerReply::Forwarded(_))) {
+            Some(Kind::PeerReply) => match wire::from_frame(frame) {
+                Ok(PeerReply::Forwarded(_)) => {
                     self.on_put_answered(frame.request);
                     self.recorder.reach("put forwarded to a replica");
                 }
-            }
+                Ok(PeerReply::Older { .. }) => self.recorder.reach("older record not sent"),
+                Ok(_) | Err(_) => {}
+            },
             Some(Kind::Request) | None => {}
         }
     }
@@ -146,6 +148,7 @@ impl TapLink {
             PeerNotice::Hold { keyspace, key, .. } => {
                 self.recorder.sight_bytes(keyspace, &key, &frame.payload);
             }
+            PeerNotice::Cancel { .. } => self.recorder.reach("read cancelled"),
             PeerNotice::Gossip(_) => {}
         }
     }

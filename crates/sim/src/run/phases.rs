@@ -206,6 +206,7 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
     }
     check_rest(world, resting);
     check_hints(world);
+    world.judge_speculation();
     check_repair(world);
     check_keyspaces(world);
 }

@@ -80,6 +80,7 @@ impl World {
 
     /// The process is gone; the disk is what it left.
     pub(super) fn kill(&mut self, number: usize, loss: Loss) {
+        self.judge_speculation_of(number);
         let Some(member) = self.nodes.get_mut(number) else { return };
         self.exec.notes().note("kill", [number as u64, 0, 0, 0], || format!("{loss:?}"));
         member.disk.halt();
@@ -104,6 +105,7 @@ impl World {
 
     /// Asks a node to stop cleanly; a command tells when it has.
     pub(super) fn stop(&mut self, number: usize) {
+        self.judge_speculation_of(number);
         let Some(member) = self.nodes.get_mut(number) else { return };
         if member.stop == Stop::UnderWay {
             return;

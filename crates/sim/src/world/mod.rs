@@ -18,6 +18,7 @@
 
 mod life;
 mod nemesis;
+mod speculation;
 mod tiers;
 mod shape;
 

@@ -29,3 +29,16 @@ fn local_quorum_goes_on_without_the_wan() {
         .everything_succeeded()
         .nothing_was_lost();
 }
+
+/// P3, P9: nothing of one replica reaches another. Whoever reads it there waits a moment and reads the third instead; the
+/// silent one is told that nobody waits. Nobody notices.
+#[test]
+fn reads_go_around_a_replica_that_does_not_answer() {
+    Scenario::nodes(3)
+        .during(1_000..3_000, cut(&[2], &[1]))
+        .during(4_000..6_000, cut(&[0], &[1]))
+        .run()
+        .all_had(&["frame into a cut", "speculative read won", "read cancelled"])
+        .everything_succeeded()
+        .nothing_was_lost();
+}

@@ -1,0 +1,120 @@
+//! Reads over a link that writes down what it is given.
+
+use atoll_protocol::identity::Role;
+use atoll_protocol::ids::{Epoch, KeyspaceId, Name};
+use atoll_protocol::wire::Kind;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::env::{BoxFuture, RealEnv};
+use crate::net::{Identity, LinkClose, Protocol, SendFailure};
+
+const FAR: MonoTime = MonoTime::from_nanos(u64::MAX);
+const PEER: NodeIndex = NodeIndex(1);
+
+struct Notebook {
+    identity: Identity,
+    sent: Mutex<Vec<(Frame, u64)>>,
+}
+
+impl Link for Notebook {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Peer
+    }
+
+    fn remote(&self) -> String {
+        String::new()
+    }
+
+    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
+        self.sent.lock().push((frame, lane_hint));
+        Ok(())
+    }
+
+    fn recv(&self) -> BoxFuture<'_, Option<Frame>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn rtt(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    fn close(&self, _: LinkClose) {}
+
+    fn closed(&self) -> BoxFuture<'_, String> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn connected() -> (Arc<Peers>, Arc<Notebook>) {
+    let name = |text| Name::new(text).unwrap();
+    let role = Role::Client { name: name("anybody") };
+    let identity = Identity { cluster: name("test"), role };
+    let link = Arc::new(Notebook { identity, sent: Mutex::default() });
+    let peers = Arc::new(Peers::new(RealEnv::create(), Epoch(1), 2));
+    peers.adopt(PEER, link.clone());
+    (peers, link)
+}
+
+fn read() -> PeerRequest {
+    PeerRequest::Read { keyspace: KeyspaceId(1), key: Bytes::from_static(b"k"), known: None }
+}
+
+fn reply(request: u64, reply: &PeerReply) -> Frame {
+    let envelope = Envelope { request, epoch: Epoch(1), budget: None };
+    wire::to_frame(reply, Bytes::new(), envelope).unwrap()
+}
+
+#[tokio::test]
+async fn a_read_is_counted_while_it_is_under_way_and_timed_when_it_is_answered() {
+    let (peers, link) = connected();
+    let idle = peers.read_cost(PEER);
+    let (call, call_off) = peers.begin_read(PEER, &read(), FAR).unwrap();
+    let (request, lane) = link.sent.lock()[0].clone();
+    assert_eq!(Kind::from_byte(request.kind), Some(Kind::PeerRequest));
+    assert_eq!(request.request, lane);
+    peers.complete(reply(request.request, &PeerReply::Absent));
+    assert_eq!(call.answer().await, Ok((PeerReply::Absent, Bytes::new())));
+    // Called off too late: the peer is told, and nothing else happens.
+    call_off.now(&peers);
+    assert_eq!(link.sent.lock().len(), 2);
+    assert!(peers.read_cost(PEER) >= idle);
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
+}
+
+#[tokio::test]
+async fn who_is_called_off_is_told_behind_the_request_and_waits_no_more() {
+    let (peers, link) = connected();
+    let (call, call_off) = peers.begin_read(PEER, &read(), FAR).unwrap();
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 1);
+    call_off.now(&peers);
+    let sent = link.sent.lock().clone();
+    let [(request, lane), (cancel, cancel_lane)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(lane, cancel_lane, "on one lane frames keep their order");
+    let notice = wire::from_frame::<PeerNotice>(cancel).unwrap();
+    assert_eq!(notice, PeerNotice::Cancel { request: request.request });
+    peers.complete(reply(request.request, &PeerReply::Absent));
+    assert_eq!(call.answer().await, Err(CallError::Lost));
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
+}
+
+#[tokio::test]
+async fn a_read_that_is_dropped_sends_nothing_and_a_stranger_is_not_read() {
+    let (peers, link) = connected();
+    let begun = peers.begin_read(PEER, &read(), FAR).unwrap();
+    drop(begun);
+    assert_eq!(link.sent.lock().len(), 1);
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
+    for stranger in [NodeIndex(0), NodeIndex(7)] {
+        let begun = peers.begin_read(stranger, &read(), FAR);
+        assert_eq!(begun.err(), Some(CallError::NotSent));
+    }
+}
