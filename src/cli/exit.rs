@@ -6,7 +6,7 @@
 //! | 1 | internal: a defect, a disk, a port in use |
 //! | 2 | usage: the command line, a file of the user, or a request that cannot be carried out as asked |
 //! | 3 | not found: the key has no value |
-//! | 4 | unavailable: too few replicas, or no node answers |
+//! | 4 | unavailable: too few replicas, no node answers, or nobody that does has what the session saw |
 //! | 5 | the deadline passed; of a write the outcome is unknown |
 //! | 6 | conflict: siblings where one value was asked |
 //! | 7 | certificates, TLS, or the role does not allow it |
@@ -158,7 +158,10 @@ pub(super) fn exit_code(error: &Error) -> u8 {
 fn code_of_kind(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Invalid => 2,
-        ErrorKind::Unavailable | ErrorKind::Unreachable | ErrorKind::Overloaded => 4,
+        ErrorKind::Unavailable
+        | ErrorKind::Unreachable
+        | ErrorKind::Overloaded
+        | ErrorKind::SessionBehind => 4,
         ErrorKind::Unknown | ErrorKind::Deadline => 5,
         ErrorKind::Conflict => 6,
         ErrorKind::Denied | ErrorKind::Auth => 7,

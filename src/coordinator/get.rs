@@ -8,6 +8,7 @@ use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::quorum::{Level, Shortfall};
 use atoll_protocol::record::Record;
 use atoll_protocol::time::MonoTime;
+use atoll_protocol::version::Context;
 use atoll_protocol::wire::{Failure, Known, PeerReply, PeerRequest};
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -28,6 +29,8 @@ pub struct Get {
     pub level: Level,
     /// The datacenter that `LOCAL` means.
     pub local: DcIndex,
+    /// What the answer must have seen at least.
+    pub at_least: Option<Context>,
     /// When the client's patience ends.
     pub deadline: MonoTime,
 }
@@ -87,6 +90,7 @@ impl Coordinator {
             spec,
             replicas,
             empty: Record::empty(get.target.keyspace.conflict),
+            at_least: get.at_least.clone(),
             deadline: get.deadline,
         };
         let machine = GetMachine::admit(plan).map_err(|error| get_failure(error, get))?;
@@ -231,6 +235,7 @@ async fn read_answer(to: NodeIndex, call: ReadCall, conflict: Conflict) -> GetIn
 
 fn get_failure(error: GetError, get: &Get) -> Failure {
     match error {
+        GetError::Behind { answered } => Failure::SessionBehind { answered },
         GetError::Unavailable(short) => unavailable(&get.target.view, get.level, short),
         GetError::Deadline(Shortfall { dc, needed, have }) => Failure::Deadline {
             level: get.level,

@@ -20,6 +20,7 @@ mod budget;
 mod get;
 mod operations;
 mod put;
+mod session;
 mod speculate;
 mod target;
 

@@ -35,6 +35,8 @@ pub struct Put {
     pub body: CellBody,
     /// What the client has seen.
     pub context: Context,
+    /// What this replica must have seen at least before it writes.
+    pub at_least: Option<Context>,
     /// Time until the value expires.
     pub ttl: Option<Duration>,
     /// When the client's patience ends.
@@ -76,6 +78,12 @@ impl Coordinator {
             Ok(machine) => machine,
             Err(failure) => return answer(Err(failure)),
         };
+        if let Some(session) = &put.at_least {
+            let caught_up = self.catch_up(&put.target, session, (put.local, put.deadline)).await;
+            if let Err(failure) = caught_up {
+                return answer(Err(failure));
+            }
+        }
         let (minted, durable) = match self.mint(&put).await {
             Ok(minted) => minted,
             Err(failure) => return answer(Err(failure)),

@@ -196,6 +196,7 @@ impl Client {
             body: PutBody::Value,
             ttl: None,
             quorum: QuorumKind::Strict,
+            at_least: None,
         };
         self.ask(Request::Put(request), Bytes::copy_from_slice(value.as_bytes())).await.0
     }
@@ -209,7 +210,7 @@ impl Client {
 
     async fn get(&mut self, key: &str, level: Level) -> (Reply, Bytes) {
         let key = Bytes::copy_from_slice(key.as_bytes());
-        let request = GetRequest { keyspace: name("default"), key, level };
+        let request = GetRequest { keyspace: name("default"), key, level, at_least: None };
         self.ask(Request::Get(request), Bytes::new()).await
     }
 }
@@ -290,6 +291,7 @@ async fn bad_requests_are_told_why() {
             keyspace: name("nowhere"),
             key: Bytes::from_static(b"k"),
             level: Level::One,
+            at_least: None,
         };
         let (reply, _) = client.ask(Request::Get(unknown), Bytes::new()).await;
         let expected = Invalid::UnknownKeyspace { name: name("nowhere") };

@@ -45,6 +45,17 @@ pub(super) fn check_context(target: &Target, context: Option<&Bytes>) -> Result<
     }
 }
 
+/// Reads what the session of a request has seen of its key.
+///
+/// # Errors
+/// [`Invalid::Context`].
+pub(super) fn check_session(
+    target: &Target,
+    session: Option<&Bytes>,
+) -> Result<Option<Context>, Invalid> {
+    session.map(|bytes| check_context(target, Some(bytes))).transpose()
+}
+
 fn saturating_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Service;
 use super::admit::authorize;
-use super::check::{check_context, check_key, check_size};
+use super::check::{check_context, check_key, check_session, check_size};
 use crate::coordinator::{Answer, Get, GetAnswer, Put, Target};
 use crate::net::Link;
 
@@ -91,9 +91,13 @@ impl Service {
 
     async fn get(&self, get: GetRequest, local: DcIndex, deadline: MonoTime, reply_to: ReplyTo) {
         let target = check_key(&get.key)
-            .and_then(|()| Target::locate(&self.parts.cluster, &get.keyspace, get.key));
-        let target = match target {
-            Ok(target) => target,
+            .and_then(|()| Target::locate(&self.parts.cluster, &get.keyspace, get.key))
+            .and_then(|target| {
+                let at_least = check_session(&target, get.at_least.as_ref())?;
+                Ok((target, at_least))
+            });
+        let (target, at_least) = match target {
+            Ok(checked) => checked,
             Err(invalid) => return reply_to.fail(invalid.into()),
         };
         let (token, env) = (target.stored.token().0, self.parts.env.clone());
@@ -105,7 +109,8 @@ impl Service {
             }
             Err(failure) => reply_to.fail(failure),
         });
-        self.parts.coordinator.get(Get { target, level: get.level, local, deadline }, answer).await;
+        let get = Get { target, level: get.level, local, at_least, deadline };
+        self.parts.coordinator.get(get, answer).await;
     }
 
     /// Checks a put, then runs it here or at a replica.
@@ -121,9 +126,10 @@ impl Service {
             .and_then(|target| {
                 check_size(&target.keyspace, &target.key, &value)?;
                 let context = check_context(&target, put.context.as_ref())?;
-                Ok((target, context))
+                let at_least = check_session(&target, put.at_least.as_ref())?;
+                Ok((target, context, at_least))
             });
-        let (target, context) = match target {
+        let (target, context, at_least) = match target {
             Ok(checked) => checked,
             Err(invalid) => return answer(Err(invalid.into())),
         };
@@ -148,7 +154,7 @@ impl Service {
             PutBody::Tombstone => None,
         };
         let (level, quorum) = (put.level, put.quorum);
-        let put = Put { target, level, local, quorum, body, context, ttl, deadline };
+        let put = Put { target, level, local, quorum, body, context, at_least, ttl, deadline };
         self.parts.coordinator.put(put, answer).await;
     }
 

@@ -26,6 +26,7 @@
 
 mod bad_input;
 
+mod sessions;
 mod single;
 
 mod hints;

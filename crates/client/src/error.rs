@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_protocol::ids::Name;
+use atoll_protocol::session::SessionFull;
 use atoll_protocol::wire::{Failure, Invalid};
 use atoll_quic::{BindError, ConnectError, CredentialsError};
 
@@ -62,6 +63,8 @@ pub enum ErrorKind {
     Overloaded,
     /// Concurrent values stand in the way: read, merge, and put with the context.
     Conflict,
+    /// Whoever answered holds less than the session has seen: wait, or ask where it was seen.
+    SessionBehind,
     /// A node could not read its storage.
     Storage,
     /// A defect, here or in a node.
@@ -175,6 +178,9 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// The session cannot know another key. Nothing was sent.
+    #[error(transparent)]
+    SessionFull(#[from] SessionFull),
     /// The client was closed.
     #[error("the client is closed")]
     Closed,
@@ -185,7 +191,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid(invalid) => kind_of_invalid(invalid),
-            Self::Configuration { .. } => ErrorKind::Invalid,
+            Self::Configuration { .. } | Self::SessionFull(_) => ErrorKind::Invalid,
             Self::Credentials(_) | Self::Auth(_) => ErrorKind::Auth,
             Self::Unreachable { .. } => ErrorKind::Unreachable,
             Self::Failed { operation, failure, .. } => kind_of_failure(*operation, failure),
@@ -218,6 +224,7 @@ impl Error {
             | Self::Auth(_)
             | Self::Unreachable { .. }
             | Self::Backlog { .. }
+            | Self::SessionFull(_)
             | Self::Closed => false,
         }
     }
@@ -238,6 +245,7 @@ impl Error {
             | Self::Socket(_)
             | Self::Auth(_)
             | Self::Malformed { .. }
+            | Self::SessionFull(_)
             | Self::Closed => false,
         }
     }
@@ -304,6 +312,7 @@ fn kind_of_failure(operation: Operation, failure: &Failure) -> ErrorKind {
         Failure::Unknown { .. } => ErrorKind::Unknown,
         Failure::Deadline { .. } => ErrorKind::Deadline,
         Failure::Overloaded { .. } => ErrorKind::Overloaded,
+        Failure::SessionBehind { .. } => ErrorKind::SessionBehind,
         Failure::Storage { .. } => ErrorKind::Storage,
         Failure::Internal { .. } => ErrorKind::Internal,
     }

@@ -23,6 +23,7 @@
 //! - repeats what is safe to repeat, within a deadline and a budget; never a write that may have been applied;
 //! - carries contexts inside the values that it returns, so that a write supersedes what its author saw, and nothing
 //!   else;
+//! - keeps a [`Session`]'s promises at any level and in any datacenter, or says that it cannot;
 //! - says of every failed write whether it may have been applied ([`Error::may_have_applied`]).
 //!
 //! Invariants
@@ -43,6 +44,7 @@ mod cluster;
 mod link;
 mod retry;
 mod profile;
+mod session;
 mod versions;
 mod context;
 mod error;
@@ -54,6 +56,7 @@ mod tests;
 pub use atoll_protocol::ids::Name;
 pub use atoll_protocol::keyspace::{Conflict, Keyspace as KeyspaceDefinition};
 pub use atoll_protocol::quorum::Level;
+pub use atoll_protocol::session::{SessionFull, SessionTokenError};
 pub use atoll_protocol::wire::{
     ClusterView, Explanation, Failure, FaultCommand, HintsCommand, HintsReport, HintsStatus,
     HintsWaiting, Invalid, KeyspaceRequest, LinkFault, NodeReport, NodeState, NodeStatus,
@@ -62,11 +65,12 @@ pub use atoll_protocol::wire::{
 };
 pub use atoll_quic::CredentialPaths;
 
-pub use client::{Client, ClientBuilder};
+pub use client::{Client, ClientBuilder, Session};
 pub use context::{Context, ContextParseError};
 pub use error::{Error, ErrorKind, Operation, Outcome, Tried};
 pub use profile::{
     AdminFiles, DcFailover, Profile, ProfileError, ProfileFile, ProfileProblem, Role, find_profile,
 };
 pub use request::{Delete, Get, Keyspace, Put, RequestFuture, Resolution, Update, Updated};
+pub use session::{SessionParseError, SessionToken};
 pub use versions::{Deleted, Value, Versions, Written};

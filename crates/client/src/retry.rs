@@ -5,7 +5,7 @@
 //! | not sent: outbox full | another node | another node |
 //! | sent, connection broke or no answer in time | another node | stop: unknown |
 //! | answered: not serving, overloaded, storage | another node | another node: nothing was written |
-//! | answered: unavailable | another datacenter, if one may serve | the same |
+//! | answered: unavailable, session behind | another datacenter, if one may serve | the same |
 //! | answered: deadline or unknown | another node | stop |
 //! | answered: keyspace unknown, and this client knows it | another node | another node |
 //! | answered: invalid, denied, internal | stop | stop |
@@ -82,6 +82,8 @@ pub(crate) fn decide(
             Verdict::OtherNode
         }
         Failure::Unavailable { .. } => Verdict::OtherDc,
+        // It has asked its neighbours already.
+        Failure::SessionBehind { .. } => Verdict::OtherDc,
         Failure::Overloaded { .. } | Failure::NotServing { .. } | Failure::Storage { .. } => {
             Verdict::OtherNode
         }

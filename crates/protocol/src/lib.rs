@@ -13,6 +13,7 @@ pub mod put;
 pub mod wire;
 pub mod codec;
 pub mod record;
+pub mod session;
 pub mod version;
 pub mod quorum;
 pub mod merkle;

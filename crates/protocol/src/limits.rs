@@ -23,6 +23,9 @@ pub const SIBLINGS_MAX: usize = 64;
 /// one, and nothing retires them yet. 9 replicas × 3 640 unclean stops; 16 bytes each keep a context within 512 KiB.
 pub const VERSION_ENTRIES_MAX: usize = 32_768;
 
+/// Keys that a session knows: a token of some 100 bytes each stays within a megabyte.
+pub const SESSION_KEYS_MAX: usize = 10_000;
+
 /// Largest frame payload, in bytes: 64 siblings of a full 1 MiB record would be 64 MiB, but siblings that large are
 /// refused before; 16 MiB holds 64 siblings of 256 KiB, or 16 of 1 MiB.
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1_024 * 1_024;

@@ -78,6 +78,16 @@ mutants! {
     OlderCountsAsSame = "older-counts-as-same", "D2 scylla#20458", "P3", Cluster,
         "a get does not repair the replica that says its record is older";
 
+    /// What the session saw is not asked for by a get (`protocol/get/session`).
+    /// Circumstance: a session that writes or reads at one replica, and then reads at a weak level at another.
+    SessionGetForgotten = "session-get-forgotten", "U23 session after fail-over", "P4", Cluster,
+        "a get of a session answers with less than the session has seen";
+
+    /// What the session saw is not asked for by a put (`src/coordinator/session`).
+    /// Circumstance: a session that read or wrote a key, and then writes it at a replica that missed that.
+    SessionPutForgotten = "session-put-forgotten", "U23 session after fail-over", "P4", Cluster,
+        "a put of a session is minted by a replica that has seen less than the session";
+
     /// Speculative reads are sent whether the budget allows them or not (`src/coordinator/budget`).
     /// Circumstance: more slow reads in one life of a node than its budget begins with.
     HedgeBudgetIgnored = "hedge-budget-ignored", "U14 scylladb#7472", "P9", Cluster,

@@ -65,6 +65,8 @@ pub struct Op {
     pub kind: OpKind,
     /// How many replicas must take part.
     pub level: Level,
+    /// Whether it belongs to the client's session: all of those do that one client asks in a session.
+    pub in_session: bool,
     /// When the client sent it.
     pub start: MonoTime,
     /// When its outcome was known; `None` while it is under way.

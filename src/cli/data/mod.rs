@@ -13,6 +13,7 @@
 //!
 //! Invariants
 //! - With `-o raw` stdout holds the bytes of exactly one value, or nothing.
+//! - With `--session` the file is written before anything is printed.
 //! - No more of stdin or a file is read than the largest record plus a byte.
 
 use std::ffi::{OsStr, OsString};
@@ -31,11 +32,13 @@ use super::exit::Error;
 use super::output::{Console, Format};
 
 mod print;
+mod session;
 
 #[cfg(test)]
 mod tests;
 
 use print::{print_deleted, print_found, print_written, warn_of_siblings};
+use session::{Place, SessionFile};
 
 /// What all three have.
 #[derive(Debug, Args)]
@@ -50,6 +53,9 @@ struct KeyArgs {
     /// How to print
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
+    /// Go on with the session in this file, or begin one: see at least what its commands saw and wrote, in any datacenter
+    #[arg(long, value_name = "FILE")]
+    session: Option<PathBuf>,
     #[command(flatten)]
     connect: ConnectArgs,
 }
@@ -105,9 +111,10 @@ pub(super) struct DeleteArgs {
 pub(super) async fn put(args: PutArgs, console: &mut Console) -> Result<(), Error> {
     let PutArgs { at, value, file, context, ttl, sloppy } = args;
     let value = take_value(value.as_deref(), file, console)?;
+    let session = at.session.map(SessionFile::open).transpose()?;
     let client = connect(&at.connect, Role::Client).await?;
-    let keyspace = client.keyspace(at.keyspace.keyspace.as_str());
-    let mut put = keyspace.put(key_bytes(at.key), value);
+    let place = Place::new(&client, &at.keyspace.keyspace, session);
+    let mut put = place.keyspace.put(key_bytes(at.key), value);
     if let Some(context) = &context {
         put = put.after(context);
     }
@@ -121,6 +128,7 @@ pub(super) async fn put(args: PutArgs, console: &mut Console) -> Result<(), Erro
         put = put.sloppy();
     }
     let written = put.await.map_err(Error::write)?;
+    place.save()?;
     client.close().await;
     warn_of_siblings(&written, console);
     print_written(&written, at.output, console)
@@ -128,14 +136,17 @@ pub(super) async fn put(args: PutArgs, console: &mut Console) -> Result<(), Erro
 
 /// `atoll get`.
 pub(super) async fn get(args: GetArgs, console: &mut Console) -> Result<(), Error> {
-    let KeyArgs { key, keyspace, level, output, connect: connection } = args.at;
+    let KeyArgs { key, keyspace, level, output, session, connect: connection } = args.at;
+    let session = session.map(SessionFile::open).transpose()?;
     let client = connect(&connection, Role::Client).await?;
     let (keyspace, key) = (keyspace.keyspace, key_bytes(key));
-    let mut get = client.keyspace(keyspace.as_str()).get(&key);
+    let place = Place::new(&client, &keyspace, session);
+    let mut get = place.keyspace.get(&key);
     if let Some(level) = level {
         get = get.level(level);
     }
     let found = get.await.map_err(Error::read)?;
+    place.save()?;
     client.close().await;
     print_found((&keyspace, &key), &found, output, console)
 }
@@ -143,9 +154,10 @@ pub(super) async fn get(args: GetArgs, console: &mut Console) -> Result<(), Erro
 /// `atoll delete`.
 pub(super) async fn delete(args: DeleteArgs, console: &mut Console) -> Result<(), Error> {
     let DeleteArgs { at, context, sloppy } = args;
+    let session = at.session.map(SessionFile::open).transpose()?;
     let client = connect(&at.connect, Role::Client).await?;
-    let keyspace = client.keyspace(at.keyspace.keyspace.as_str());
-    let mut delete = keyspace.delete(key_bytes(at.key));
+    let place = Place::new(&client, &at.keyspace.keyspace, session);
+    let mut delete = place.keyspace.delete(key_bytes(at.key));
     if let Some(context) = &context {
         delete = delete.after(context);
     }
@@ -156,6 +168,7 @@ pub(super) async fn delete(args: DeleteArgs, console: &mut Console) -> Result<()
         delete = delete.sloppy();
     }
     let deleted = delete.await.map_err(Error::write)?;
+    place.save()?;
     client.close().await;
     if matches!(deleted, Deleted::Nothing { .. }) {
         console.talk("nothing to delete: the key has no value; nothing was written");

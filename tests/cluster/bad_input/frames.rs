@@ -52,6 +52,7 @@ impl Bystander {
             keyspace: name("default"),
             key: Bytes::from_static(b"nothing"),
             level: Level::One,
+            at_least: None,
         };
         let frame = wire::to_frame(&Request::Get(get), Bytes::new(), ENVELOPE).unwrap();
         let reply = self.ask(frame).await;

@@ -13,8 +13,10 @@ use crate::request::Keyspace;
 
 mod admin;
 mod builder;
+mod session;
 
 pub use builder::ClientBuilder;
+pub use session::Session;
 
 /// A client of one cluster. Cheap to clone; the last handle closes its connections.
 ///

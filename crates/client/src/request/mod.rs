@@ -15,6 +15,7 @@ use std::time::Duration;
 use atoll_protocol::ids::{Name, NameError};
 use atoll_protocol::limits::KEY_BYTES_MAX;
 use atoll_protocol::quorum::Level;
+use atoll_protocol::version::ContextError;
 use atoll_protocol::wire::{GetRequest, Invalid, PutBody, PutRequest, QuorumKind, Reply, Request};
 use bytes::Bytes;
 
@@ -23,6 +24,7 @@ use crate::dispatch::{Aim, Dispatcher, Job, Limits};
 use crate::error::{Error, Operation};
 use crate::profile::Profile;
 use crate::routing;
+use crate::session::Past;
 use crate::versions::{Value, Versions, Written};
 
 mod delete;
@@ -44,11 +46,18 @@ pub struct Keyspace {
     dispatcher: Arc<Dispatcher>,
     name: Result<Name, NameError>,
     profile: Arc<Profile>,
+    /// The session that the requests belong to.
+    past: Option<Past>,
 }
 
 impl Keyspace {
     pub(crate) fn new(dispatcher: Arc<Dispatcher>, name: &str, profile: Arc<Profile>) -> Self {
-        Self { dispatcher, name: Name::new(name), profile }
+        Self { dispatcher, name: Name::new(name), profile, past: None }
+    }
+
+    /// The same keyspace, for requests of a session.
+    pub(crate) fn within(self, past: Past) -> Self {
+        Self { past: Some(past), ..self }
     }
 
     /// Reads a key.
@@ -136,14 +145,21 @@ impl Target {
     /// Runs one get at `level`.
     async fn get(&self, level: Level, limits: Limits) -> Result<Versions, Error> {
         let (keyspace, key) = (self.name()?, self.key.clone());
-        let request = Request::Get(GetRequest { keyspace, key, level });
+        let at_least = self.at_least(&keyspace)?;
+        let request = Request::Get(GetRequest { keyspace, key, level, at_least });
         let job = self.job(request, Bytes::new(), (Operation::Read, level), limits)?;
         let answer = self.keyspace.dispatcher.run(&job).await?;
         let Reply::Get { context, cells, .. } = &answer.reply else {
             return Err(answer.unexpected());
         };
         let found = Versions::from_reply(context.clone(), cells, answer.payload.clone());
-        found.ok_or_else(|| answer.malformed("the values do not fill the payload"))
+        let Some(found) = found else {
+            return Err(answer.malformed("the values do not fill the payload"));
+        };
+        match self.note(found.context(), &limits).await {
+            Ok(()) => Ok(found),
+            Err(error) => Err(answer.malformed(&error.to_string())),
+        }
     }
 
     /// Runs one put.
@@ -151,14 +167,34 @@ impl Target {
         let Write { body, value, context, ttl, quorum } = write;
         let (keyspace, key, level) = (self.name()?, self.key.clone(), self.level);
         let context = context.as_ref().map(Context::to_bytes);
-        let put = PutRequest { keyspace, key, level, context, body, ttl, quorum };
+        let at_least = self.at_least(&keyspace)?;
+        let put = PutRequest { keyspace, key, level, context, body, ttl, quorum, at_least };
         let request = Request::Put(put);
         let job = self.job(request, value, (Operation::Write, level), limits)?;
         let answer = self.keyspace.dispatcher.run(&job).await?;
-        match answer.reply {
-            Reply::Put(acknowledged) => Ok(Written::new(acknowledged)),
-            _ => Err(answer.unexpected()),
+        let Reply::Put(acknowledged) = &answer.reply else { return Err(answer.unexpected()) };
+        let written = Written::new(acknowledged.clone());
+        match self.note(written.context(), &limits).await {
+            Ok(()) => Ok(written),
+            Err(error) => Err(answer.malformed(&error.to_string())),
         }
+    }
+
+    /// What the session has seen of the key.
+    fn at_least(&self, keyspace: &Name) -> Result<Option<Bytes>, Error> {
+        match &self.keyspace.past {
+            Some(past) => Ok(past.at_least(keyspace, &self.key)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Tells the session what was answered.
+    async fn note(&self, context: &Context, limits: &Limits) -> Result<(), ContextError> {
+        if let (Some(past), Ok(name)) = (&self.keyspace.past, &self.keyspace.name) {
+            let conflict = self.keyspace.dispatcher.conflict(name, limits).await;
+            past.note((name, &self.key), context, conflict)?;
+        }
+        Ok(())
     }
 
     fn job(

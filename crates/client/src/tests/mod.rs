@@ -12,6 +12,7 @@ mod profile;
 mod requests;
 mod retry;
 mod routing;
+mod sessions;
 
 use std::future::Future;
 use std::time::Duration;

@@ -31,6 +31,7 @@ fn the_table_holds() {
         (Trouble::Failed(&overloaded), OtherNode, OtherNode),
         (Trouble::Failed(&storage), OtherNode, OtherNode),
         (Trouble::Failed(&unavailable), OtherDc, OtherDc),
+        (Trouble::Failed(&Failure::SessionBehind { answered: 2 }), OtherDc, OtherDc),
         (Trouble::Failed(&deadline), OtherNode, Stop),
         (Trouble::Failed(&lost), OtherNode, Stop),
         (Trouble::Failed(&unknown_keyspace), OtherNode, OtherNode),

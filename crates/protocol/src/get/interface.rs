@@ -8,6 +8,7 @@ use crate::put::{Liveness, Replica};
 use crate::quorum::{QuorumSpec, Shortfall, Tally};
 use crate::record::Record;
 use crate::time::MonoTime;
+use crate::version::Context;
 
 /// Everything that a get needs to know at its start.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct GetPlan {
     pub replicas: Vec<Replica>,
     /// The record of a key that nobody wrote, in this keyspace's conflict mode.
     pub empty: Record,
+    /// What the answer must have seen at least: what the client's session saw.
+    pub at_least: Option<Context>,
     /// When the client's patience ends.
     pub deadline: MonoTime,
     /// How long to wait before speculative reads are asked for beside the replicas that have not answered.
@@ -134,6 +137,8 @@ pub enum ReadReason {
     Needed,
     /// Another one is overdue.
     Speculative,
+    /// The session has seen more than those that the level needs.
+    Session,
 }
 
 /// A satisfied get.
@@ -153,6 +158,12 @@ pub enum GetError {
     /// Too few replicas are alive or readable.
     #[error("not enough live replicas: {} needed, {} alive", .0.needed, .0.have)]
     Unavailable(Shortfall),
+    /// Enough replicas answered, and all together hold less than the session has seen.
+    #[error("the session has seen more than the {answered} replicas that answered")]
+    Behind {
+        /// Replicas that answered.
+        answered: u16,
+    },
     /// Too few replicas answered before the deadline.
     #[error("deadline passed: {} answers needed, {} received", .0.needed, .0.have)]
     Deadline(Shortfall),

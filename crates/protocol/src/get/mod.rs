@@ -10,15 +10,20 @@
 //!    twice the time.
 //! 3. When enough replicas answered: at ONE and LOCAL_ONE answer at once and repair stale ones behind the answer; at
 //!    every other level first write the joined record back to the stale ones among them, until a quorum holds it.
-//!    A later quorum get then never returns less (promise P3). A local level never asks or repairs another datacenter.
-//! 4. With the answer, cancel the reads that are under way: losers of speculation. Behind a successful answer keep
+//!    A later quorum get then never returns less (promise P3). A local level never asks or repairs another datacenter,
+//!    but for 4.
+//! 4. With a session, the answer must have seen what the session saw (promise P4), at ONE too. If the replicas of the level
+//!    have not, the others of the own datacenter are read, and then everybody, whatever the level; in vain, the get fails
+//!    as `Behind` and returns nothing older.
+//! 5. With the answer, cancel the reads that are under way: losers of speculation. Behind a successful answer keep
 //!    repairing who is stale until the deadline.
 //!
 //! Invariants
 //! - `Finish` is emitted exactly once.
 //! - At a level that demands write-back the answer stands on replicas that satisfy the level.
 //! - No more reads go out than the level needs, plus one for each failure and one for each replica that was overdue
-//!   when speculation was granted. Nobody is read after the answer.
+//!   when speculation was granted, and those for a session. Nobody is read after the answer.
+//! - The answer of a get with a session has seen what the session saw.
 //! - A finished machine is closed at its deadline at the latest.
 //!
 //! Units: instants are [`MonoTime`].
@@ -26,6 +31,7 @@
 //! place of digests are Atoll's.
 
 mod interface;
+mod session;
 mod speculate;
 
 #[cfg(test)]
@@ -91,6 +97,8 @@ pub struct GetMachine {
     stale: BTreeSet<NodeIndex>,
     /// Replicas that are read because others are overdue.
     speculative: BTreeSet<NodeIndex>,
+    /// When a session that is behind is told so.
+    seek_until: MonoTime,
     stage: Stage,
 }
 
@@ -123,6 +131,7 @@ impl GetMachine {
             hedge: Hedge::Off,
             stale: BTreeSet::new(),
             speculative: BTreeSet::new(),
+            seek_until: MonoTime::ZERO,
             stage: Stage::Pending,
         })
     }
@@ -167,6 +176,10 @@ impl GetMachine {
     fn on_start(&mut self, now: MonoTime, out: &mut Vec<GetEffect>) {
         self.hedge_in(self.plan.hedge_after, now, out);
         out.push(GetEffect::WakeAt(self.plan.deadline));
+        if self.plan.at_least.is_some() {
+            self.seek_until = now.after(self.plan.deadline.since(now) * 3 / 4);
+            out.push(GetEffect::WakeAt(self.seek_until));
+        }
     }
 
     fn on_record(&mut self, from: NodeIndex, record: &Record) {
@@ -229,6 +242,9 @@ impl GetMachine {
         if has_answers {
             self.repair_stale(out);
         }
+        if has_answers && self.is_behind() {
+            return self.seek(now, answered.acked_total(), out);
+        }
         let standing = self.standing();
         match self.plan.spec.shortfall(&standing) {
             None => self.finish(Ok(self.outcome(&answered)), out),
@@ -241,8 +257,12 @@ impl GetMachine {
 
     fn repair_stale(&mut self, out: &mut Vec<GetEffect>) {
         let target = self.digest;
+        let spec = &self.plan.spec;
         for (replica, state) in self.plan.replicas.iter().zip(&mut self.states) {
-            if matches!(state, ReplicaState::Holds { digest } if *digest != target) {
+            // A local level may have read others for a session; it leaves them to anti-entropy.
+            let is_near = !spec.level().is_local() || replica.dc == spec.local();
+            let is_stale = matches!(state, ReplicaState::Holds { digest } if *digest != target);
+            if is_near && is_stale {
                 *state = ReplicaState::Repairing { target };
                 self.stale.insert(replica.node);
                 out.push(GetEffect::Repair { to: replica.node });
@@ -282,7 +302,8 @@ impl GetMachine {
         let (Some(replica), Some(state)) = slots else { return };
         let spec = &self.plan.spec;
         let is_near = !spec.level().is_local() || replica.dc == spec.local();
-        assert!(is_near, "a local level asks its own datacenter only");
+        let is_allowed = is_near || reason == ReadReason::Session;
+        assert!(is_allowed, "a local level asks its own datacenter only");
         *state = ReplicaState::Reading { known };
         if reason == ReadReason::Speculative {
             self.speculative.insert(replica.node);
@@ -297,6 +318,7 @@ impl GetMachine {
     fn finish(&mut self, answer: Result<GetOutcome, GetError>, out: &mut Vec<GetEffect>) {
         assert_eq!(self.stage, Stage::Pending, "a get answers once");
         debug_assert!(answer.is_err() || self.stands(), "the answer stands on its level");
+        debug_assert!(answer.is_err() || !self.is_behind(), "the session goes forward");
         self.stage = if answer.is_ok() { Stage::Answered } else { Stage::GaveUp };
         out.push(GetEffect::Finish(answer));
         for (replica, state) in self.plan.replicas.iter().zip(&mut self.states) {

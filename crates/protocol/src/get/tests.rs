@@ -83,6 +83,7 @@ impl Scenario {
         let local = setting(line, "local").map_or(DcIndex(0), |dc| self.cluster.dc(dc));
         let level = setting(line, "level").unwrap().parse().unwrap();
         let mut plan = plan(&self.cluster, level, local);
+        plan.at_least = setting(line, "session").map(|seen| record(seen).context(0));
         plan.coordinator = self.cluster.node(setting(line, "from").unwrap());
         match GetMachine::admit(plan) {
             Ok(machine) => {
@@ -98,6 +99,7 @@ impl Scenario {
             GetError::Unavailable(short) => {
                 format!("unavailable {}", self.cluster.shortfall(short))
             }
+            GetError::Behind { answered } => format!("behind, answered {answered}"),
             GetError::Deadline(short) => format!("deadline {}", self.cluster.shortfall(short)),
         }
     }
@@ -109,6 +111,7 @@ impl Scenario {
                 let speculative = match reason {
                     ReadReason::Needed => "",
                     ReadReason::Speculative => " too",
+                    ReadReason::Session => " for the session",
                 };
                 let known = known.map_or(String::new(), |digest| {
                     assert_eq!(digest, joined.digest());
@@ -140,6 +143,7 @@ fn plan(cluster: &Cluster, level: Level, local: DcIndex) -> GetPlan {
         coordinator: NodeIndex(0),
         replicas: cluster.replicas.clone(),
         empty: Record::empty(Conflict::Siblings),
+        at_least: None,
         deadline: DEADLINE,
         hedge_after: HEDGE_AFTER,
     }
@@ -164,6 +168,7 @@ enum Budget {
 struct World {
     cluster: Cluster,
     level: Level,
+    at_least: Option<Context>,
     local: usize,
     machine: GetMachine,
     held: Vec<Record>,
@@ -184,14 +189,26 @@ struct World {
 
 impl World {
     fn new(shape: &str, level: Level, held: &[&str]) -> Option<Self> {
+        Self::with_session(shape, level, held, None)
+    }
+
+    fn with_session(
+        shape: &str,
+        level: Level,
+        held: &[&str],
+        session: Option<&str>,
+    ) -> Option<Self> {
         let cluster = Cluster::parse(shape);
         QuorumSpec::new(level, &cluster.counts(), DcIndex(0)).ok()?;
         let alive = cluster.replicas.iter().filter(|r| r.liveness == Liveness::Alive);
         let alive = cluster.acks(alive.map(|replica| replica.node));
-        let machine = GetMachine::admit(plan(&cluster, level, DcIndex(0)));
+        let at_least = session.map(|seen| record(seen).context(0));
+        let plan = GetPlan { at_least: at_least.clone(), ..plan(&cluster, level, DcIndex(0)) };
+        let machine = GetMachine::admit(plan);
         assert_eq!(machine.is_ok(), is_met(level, &cluster.counts(), 0, &alive));
         Some(Self {
             level,
+            at_least,
             local: 0,
             machine: machine.ok()?,
             held: (0..cluster.names.len()).map(|i| record(held[i % held.len()])).collect(),
@@ -252,15 +269,21 @@ impl World {
     fn send(&mut self, to: NodeIndex, effect: GetEffect) {
         let is_local_level = matches!(self.level, Level::LocalOne | Level::LocalQuorum);
         let is_here = usize::from(self.cluster.dc_of(to).0) == self.local;
-        assert!(is_here || !is_local_level, "a local level stays at home");
+        let is_session = matches!(effect, GetEffect::Read { reason: ReadReason::Session, .. });
+        assert!(is_here || !is_local_level || is_session, "a local level stays at home");
         assert_eq!(self.cluster.replicas[usize::from(to.0)].liveness, Liveness::Alive);
         self.pending.push((effect, self.machine.joined().clone()));
     }
 
     fn on_finish(&mut self, answer: Result<GetOutcome, GetError>) {
         self.finishes += 1;
-        let Ok(outcome) = answer else { return };
         let joined = self.machine.joined();
+        let is_behind = self.at_least.as_ref().is_some_and(|session| !joined.has_seen(session));
+        let Ok(outcome) = answer else {
+            let gave_up = matches!(answer, Err(GetError::Behind { .. }));
+            return assert!(is_behind || !gave_up, "what was seen is answered");
+        };
+        assert!(!is_behind, "a session never goes back");
         assert_eq!(*joined, self.replied, "the answer is the join of all replies");
         let nodes = self.cluster.replicas.iter().map(|replica| replica.node);
         let holders = nodes.filter(|node| self.held[usize::from(node.0)] == *joined);
@@ -345,7 +368,8 @@ impl World {
         let all: Vec<u16> = counts.iter().map(|&count| u16::from(count)).collect();
         let needed =
             distance(self.level, &counts, self.local, &vec![0; counts.len()], &all).unwrap();
-        let bound = usize::from(needed) + self.failures + self.overdue;
+        let sought = if self.at_least.is_some() { self.held.len() } else { 0 };
+        let bound = usize::from(needed) + self.failures + self.overdue + sought;
         assert!(
             self.reads <= bound,
             "{} reads, {needed} needed, {} failed",
@@ -385,10 +409,11 @@ proptest! {
         shape in prop::sample::select(SHAPES.to_vec()),
         level in prop::sample::select(LEVELS.to_vec()),
         held in prop::collection::vec(prop::sample::select(vec!["", "a", "ab", "bc", "abcd"]), 1..6),
+        session in prop::option::of(prop::sample::select(vec!["", "a", "bd", "abcd"])),
         hedges in prop::collection::vec((0usize..24, any::<bool>()), 0..3),
         steps in prop::collection::vec((0usize..8, 0u8..5), 0..24),
     ) {
-        if let Some(mut world) = World::new(shape, level, &held) {
+        if let Some(mut world) = World::with_session(shape, level, &held, session) {
             world.feed(GetInput::Start);
             for (index, (choice, is_lost)) in steps.into_iter().enumerate() {
                 for (number, (_, is_left)) in hedges.iter().enumerate().filter(|(_, h)| h.0 == index) {

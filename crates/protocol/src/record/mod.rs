@@ -160,6 +160,31 @@ impl Record {
         context
     }
 
+    /// True if this record holds, or supersedes, all that a session with this context has seen of the key.
+    ///
+    /// In an `lww` keyspace that is the greatest (timestamp, dot) which the session saw. Where its context names several
+    /// dots and the timestamps are equal, any of the dots will do.
+    pub fn has_seen(&self, session: &Context) -> bool {
+        match self.conflict {
+            Conflict::Siblings => session
+                .entries()
+                .all(|(incarnation, counter)| self.counter_max(incarnation) >= counter),
+            Conflict::Lww => {
+                let is_enough = |(dot, cell): (Dot, &Cell)| {
+                    let is_seen = || {
+                        session.covers(dot)
+                            || session
+                                .entries()
+                                .all(|(i, c)| dot > Dot { incarnation: i, counter: c })
+                    };
+                    cell.timestamp > session.timestamp()
+                        || (cell.timestamp == session.timestamp() && is_seen())
+                };
+                session.entries().next().is_none() || self.cells().any(is_enough)
+            }
+        }
+    }
+
     /// Every live cell with its dot, values and tombstones alike, in order of dots.
     pub fn cells(&self) -> impl Iterator<Item = (Dot, &Cell)> + '_ {
         self.entries.iter().flat_map(|(&incarnation, entry)| {

@@ -177,12 +177,26 @@ impl Context {
         out.freeze()
     }
 
+    /// True if both are contexts of one key.
+    pub fn is_of_key_of(&self, other: &Self) -> bool {
+        self.token == other.token
+    }
+
     /// Reads a context and checks that it belongs to the key with `token`.
     ///
     /// # Errors
     /// [`ContextError::Damaged`] for anything but the exact bytes of [`Context::encode`];
     /// [`ContextError::OtherKey`] when it was returned for another key.
     pub fn decode(bytes: &[u8], token: u64) -> Result<Self, ContextError> {
+        let context = Self::decode_any(bytes)?;
+        if context.token == token { Ok(context) } else { Err(ContextError::OtherKey) }
+    }
+
+    /// Reads a context of whatever key.
+    ///
+    /// # Errors
+    /// [`ContextError::Damaged`] for anything but the exact bytes of [`Context::encode`].
+    pub fn decode_any(bytes: &[u8]) -> Result<Self, ContextError> {
         let damaged = |what| ContextError::Damaged { what };
         let split = bytes
             .len()
@@ -213,9 +227,6 @@ impl Context {
             context.observe(incarnation, body.get_u64_le());
         }
         debug_assert_eq!(context.entries.len(), count);
-        if context.token != token {
-            return Err(ContextError::OtherKey);
-        }
         Ok(context)
     }
 }

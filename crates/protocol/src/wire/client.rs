@@ -55,6 +55,8 @@ pub struct GetRequest {
     pub key: Bytes,
     /// How many replicas must answer.
     pub level: Level,
+    /// The context that the answer must have seen at least: what the client's session saw of this key.
+    pub at_least: Option<Bytes>,
 }
 
 /// Write or delete a key.
@@ -74,6 +76,9 @@ pub struct PutRequest {
     pub ttl: Option<Duration>,
     /// Who may acknowledge.
     pub quorum: QuorumKind,
+    /// The context that the coordinator must have seen at least before it writes: what the client's session saw of this
+    /// key. It supersedes nothing.
+    pub at_least: Option<Bytes>,
 }
 
 /// Who may acknowledge a put.

@@ -98,6 +98,16 @@ pub enum Failure {
         /// What happened.
         detail: String,
     },
+    /// The session has seen more of the key than the replicas that answered hold. Nothing older is returned, and
+    /// nothing was written.
+    #[error(
+        "the session has seen more of this key than the {answered} replica(s) that answered hold; nothing older is \
+         returned and nothing was written; retry, or wait until the datacenter that has it can be reached"
+    )]
+    SessionBehind {
+        /// Replicas that answered.
+        answered: u16,
+    },
 }
 
 /// Why a request is wrong.
@@ -186,7 +196,8 @@ impl Failure {
             | Self::Deadline { .. }
             | Self::Overloaded { .. }
             | Self::NotServing { .. }
-            | Self::Storage { .. } => true,
+            | Self::Storage { .. }
+            | Self::SessionBehind { .. } => true,
         }
     }
 }

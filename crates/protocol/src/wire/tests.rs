@@ -57,6 +57,7 @@ fn put_request() -> PutRequest {
         body: PutBody::Value,
         ttl: Some(SECOND),
         quorum: QuorumKind::Sloppy,
+        at_least: Some(bytes("s")),
     }
 }
 
@@ -84,7 +85,9 @@ fn requests() -> Vec<Request> {
         }),
     ];
     for level in Level::NAMED.into_iter().chain([Level::LocalQuorumPlus(31)]) {
-        all.push(Request::Get(GetRequest { keyspace: keyspace.clone(), key: bytes("key"), level }));
+        let at_least = Some(bytes("s"));
+        let (keyspace, key) = (keyspace.clone(), bytes("key"));
+        all.push(Request::Get(GetRequest { keyspace, key, level, at_least }));
     }
     let links = [LinkFault::Block, LinkFault::Delay(SECOND), LinkFault::LossPerMille(5)];
     let set = |fault| FaultCommand::Set { nodes: vec![name("n1"), name("n2")], fault };
@@ -125,6 +128,7 @@ fn failures() -> Vec<Failure> {
         Failure::NotServing { node, reason: text() },
         Failure::Storage { detail: text() },
         Failure::Internal { detail: text() },
+        Failure::SessionBehind { answered: 2 },
     ]);
     all
 }
@@ -463,7 +467,8 @@ fn golden_bytes_of_hot_messages() {
     let applied =
         PeerNotice::Applied { operation: OperationId(0x77), outcome: ApplyOutcome::Refused };
     assert_eq!(hex(codec::encode(&applied).unwrap()), "01000000770000000000000001000000");
-    let get = GetRequest { keyspace: name("ks"), key: bytes("k"), level: Level::One };
+    let (keyspace, key, level) = (name("ks"), bytes("k"), Level::One);
+    let get = GetRequest { keyspace, key, level, at_least: None };
     let expected = [
         "00000000", // Get
         "0200000000000000",
@@ -472,6 +477,7 @@ fn golden_bytes_of_hot_messages() {
         "6b", // key
         "0300000000000000",
         "4f4e45", // level, by name
+        "00",     // no session
     ];
     assert_eq!(hex(codec::encode(&Request::Get(get)).unwrap()), expected.concat());
 }
@@ -567,7 +573,8 @@ fn failures_say_what_may_have_happened() {
             | Failure::Deadline { .. }
             | Failure::Overloaded { .. }
             | Failure::NotServing { .. }
-            | Failure::Storage { .. } => (false, true),
+            | Failure::Storage { .. }
+            | Failure::SessionBehind { .. } => (false, true),
         };
         assert_eq!(failure.may_have_applied(), may_have_applied, "{failure}");
         assert_eq!(failure.is_retryable(), is_retryable, "{failure}");

@@ -49,6 +49,7 @@ pub const KNOWN: &[&str] = &[
     "read repair sent",
     "record refused by a replica",
     "record relayed to another datacenter",
+    "session refused to go back",
     "siblings at their limit",
     "siblings read",
     "speculative read refused by the budget",

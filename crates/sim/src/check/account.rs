@@ -89,7 +89,8 @@ fn operations(
 ) -> Vec<(MonoTime, String)> {
     let mut lines = Vec::new();
     for (id, op) in ops {
-        let asked = format!("c{} → n{} {}", op.client, op.node.0, op.level);
+        let session = if op.in_session { " in session" } else { "" };
+        let asked = format!("c{}{session} → n{} {}", op.client, op.node.0, op.level);
         let kind = kind_words(&op.kind, letters);
         let end = op.end.map(|end| format!("{} ", millis(end))).unwrap_or_default();
         let outcome = outcome_words(&op.outcome, letters);

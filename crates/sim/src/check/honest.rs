@@ -105,7 +105,8 @@ fn wrong_failure(kind: &OpKind, failure: &Failure) -> Option<(&'static str, &'st
         | Failure::Denied { .. }
         | Failure::Overloaded { .. }
         | Failure::NotServing { .. }
-        | Failure::Storage { .. } => return None,
+        | Failure::Storage { .. }
+        | Failure::SessionBehind { .. } => return None,
     };
     (have >= needed).then_some((promise::UNSAID, "the numbers are no shortfall"))
 }

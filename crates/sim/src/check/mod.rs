@@ -7,6 +7,7 @@
 //! | `fresh` | I5b/P3 reads are fresh and go forward; I4/P6 deletes stay deleted |
 //! | `genuine` | I5b, I7, I15/P8, P11 every cell is what somebody wrote, once, and was not refused |
 //! | `honest` | I10/P1 acks count durable copies; P11 failures say what they may |
+//! | `session` | I2/P4 sessions go forward |
 //! | `converged` | I3/P7 owners end with identical bytes |
 //!
 //! 1. [`check`] looks at each key by itself (`view`), with its own arithmetic of levels (`levels`), and passes on what
@@ -29,6 +30,7 @@ mod durable;
 mod fresh;
 mod genuine;
 mod honest;
+mod session;
 mod superseded;
 mod view;
 mod levels;
@@ -52,7 +54,7 @@ const VIOLATIONS_MAX: usize = 5;
 /// A checker of one key.
 type Checker = fn(&KeyView<'_>) -> Vec<Violation>;
 
-const CHECKERS: [Checker; 12] = [
+const CHECKERS: [Checker; 13] = [
     durable::lost_writes,
     durable::outdated_writes,
     superseded::kept_by_owners,
@@ -65,6 +67,7 @@ const CHECKERS: [Checker; 12] = [
     honest::dishonest_counts,
     honest::dishonest_failures,
     converged::diverged,
+    session::backward_sessions,
 ];
 
 /// Every promise that `history` breaks, the world's own findings first.

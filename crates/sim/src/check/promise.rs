@@ -20,10 +20,13 @@ pub(super) const APPLIED: &str = "P11 a refused write is not applied";
 pub(super) const UNSAID: &str = "P11 unknown is said";
 pub(super) const INTERNAL: &str = "P11 no internal errors";
 pub(super) const APART: &str = "I3/P7 owners converge";
+pub(super) const SESSION_READ: &str = "I2/P4 a session reads what it has seen";
+pub(super) const SESSION_WRITE: &str = "I2/P4 a session writes above what it has seen";
+pub(super) const SESSION_REFUSED: &str = "I2/P4 only a session that has seen something is refused";
 
 /// Every name above: the tests show each of them broken.
 #[cfg(test)]
-pub(super) const ALL: [&str; 20] = [
+pub(super) const ALL: [&str; 23] = [
     LOST,
     OUTDATED,
     KEPT,
@@ -44,4 +47,7 @@ pub(super) const ALL: [&str; 20] = [
     UNSAID,
     INTERNAL,
     APART,
+    SESSION_READ,
+    SESSION_WRITE,
+    SESSION_REFUSED,
 ];

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use atoll_protocol::wire::{self, Envelope, Reply, Request};
+use atoll_protocol::wire::{self, Envelope, Failure, Reply, Request};
 use atolldb::net::Link;
 use bytes::Bytes;
 
 use super::{CONNECT_PATIENCE, Client, GRACE, WANDER_PER_MILLE};
 use crate::exec::ProcessId;
+use crate::history::{Outcome, ReadCell};
+use crate::record::name_of;
 
 impl Client {
     /// Usually the node it is connected to, sometimes another one.
     pub(super) async fn choose_node(&mut self) -> usize {
+        // Sessions are for those who move.
+        let wander = if self.session.is_some() { 2 * WANDER_PER_MILLE } else { WANDER_PER_MILLE };
         let is_open = self.link.as_ref().is_some_and(|(_, link)| !link.is_closed());
         if is_open
-            && !self.chance.per_mille(WANDER_PER_MILLE)
+            && !self.chance.per_mille(wander)
             && let Some((node, _)) = &self.link
         {
             return *node;
@@ -66,4 +70,22 @@ impl Client {
         }
         answered
     }
+}
+
+/// An answer that makes no sense is a defect of the node.
+pub(super) fn internal(detail: &str) -> Outcome {
+    Outcome::Failed(Failure::Internal {
+        detail: format!("the client cannot use the answer: {detail}"),
+    })
+}
+
+pub(super) fn read_cells(cells: &[wire::CellMeta], payload: &Bytes) -> Vec<ReadCell> {
+    let mut rest = payload.clone();
+    let mut read = Vec::new();
+    for cell in cells {
+        let length = (cell.length as usize).min(rest.len());
+        let value = name_of(&rest.split_to(length));
+        read.push(ReadCell { dot: cell.dot, timestamp: cell.timestamp, value });
+    }
+    read
 }

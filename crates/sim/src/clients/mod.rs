@@ -9,6 +9,7 @@
 //!    requests.
 
 mod ask;
+mod session;
 mod write;
 
 use std::collections::BTreeMap;
@@ -28,11 +29,12 @@ use atolldb::net::Link;
 use bytes::Bytes;
 
 use crate::exec::{Exec, ProcessId};
-use crate::history::{KeyId, Op, OpId, OpKind, Outcome, ReadCell};
+use crate::history::{KeyId, Op, OpId, OpKind, Outcome};
 use crate::net::Dial;
 use crate::plan::Workload;
 use crate::prng::Prng;
-use crate::record::{Recorder, name_of};
+use crate::record::Recorder;
+use ask::{internal, read_cells};
 
 /// What a client waits beyond the time that it gives the node.
 const GRACE: Duration = Duration::from_millis(200);
@@ -42,6 +44,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Requests of 1 000 for which a client goes to another node than its usual one.
 const WANDER_PER_MILLE: u32 = 200;
+
+/// Requests of 1 000 that a client in a session asks at `ONE`, where nothing but the session promises anything.
+const WEAK_PER_MILLE: u32 = 500;
 
 /// What the clients of one run share.
 #[derive(Clone)]
@@ -75,6 +80,8 @@ pub struct Client {
     requests: u64,
     /// The context of its last answer for each key.
     seen: BTreeMap<KeyId, Context>,
+    /// Of a client in a session: what it has seen of each key.
+    session: Option<BTreeMap<KeyId, Context>>,
 }
 
 /// What a client knows how to draw.
@@ -139,8 +146,6 @@ impl Client {
         chance: Prng,
         deadline: Duration,
     ) -> Self {
-        let (link, requests, seen) = (None, 0, BTreeMap::new());
-        let sloppy_per_mille = 0;
         Self {
             number,
             env,
@@ -150,10 +155,11 @@ impl Client {
             nodes,
             chance,
             deadline,
-            sloppy_per_mille,
-            link,
-            requests,
-            seen,
+            sloppy_per_mille: 0,
+            link: None,
+            requests: 0,
+            seen: BTreeMap::new(),
+            session: None,
         }
     }
 
@@ -192,6 +198,9 @@ impl Client {
     }
 
     fn draw_level(&mut self, draw: &Draw) -> Level {
+        if self.session.is_some() && self.chance.per_mille(WEAK_PER_MILLE) {
+            return Level::One;
+        }
         self.chance.pick(&draw.levels).copied().unwrap_or(Level::Quorum)
     }
 
@@ -212,7 +221,8 @@ impl Client {
     pub async fn get(&mut self, key: KeyId, level: Level) -> Option<Context> {
         let (name, bytes, token) = self.names(key)?;
         let node = self.choose_node().await;
-        let request = Request::Get(GetRequest { keyspace: name, key: bytes, level });
+        let at_least = self.at_least(key);
+        let request = Request::Get(GetRequest { keyspace: name, key: bytes, level, at_least });
         let op = self.invoke(node, key, level, OpKind::Get);
         let before = self.exec.wall(ProcessId(node));
         let reply = self.ask(node, &request, Bytes::new()).await;
@@ -238,9 +248,10 @@ impl Client {
             }
             _ => None,
         };
+        self.note_refusal(&outcome);
         self.recorder.complete(op, outcome);
         if let Some(context) = &context {
-            self.seen.insert(key, context.clone());
+            self.saw(key, context);
         }
         context
     }
@@ -301,27 +312,10 @@ impl Client {
             key,
             kind,
             level,
+            in_session: self.session.is_some(),
             start,
             end: None,
             outcome,
         })
     }
-}
-
-/// An answer that makes no sense is a defect of the node.
-fn internal(detail: &str) -> Outcome {
-    Outcome::Failed(Failure::Internal {
-        detail: format!("the client cannot use the answer: {detail}"),
-    })
-}
-
-fn read_cells(cells: &[wire::CellMeta], payload: &Bytes) -> Vec<ReadCell> {
-    let mut rest = payload.clone();
-    let mut read = Vec::new();
-    for cell in cells {
-        let length = (cell.length as usize).min(rest.len());
-        let value = name_of(&rest.split_to(length));
-        read.push(ReadCell { dot: cell.dot, timestamp: cell.timestamp, value });
-    }
-    read
 }

@@ -8,7 +8,8 @@ use atoll_protocol::version::Context;
 use atoll_protocol::wire::{self, PutBody, PutRequest, QuorumKind, Reply, Request};
 use bytes::Bytes;
 
-use super::{Client, internal};
+use super::Client;
+use super::ask::internal;
 use crate::history::{KeyId, OpId, OpKind, Outcome};
 use crate::record::value_bytes;
 
@@ -54,6 +55,7 @@ impl Client {
             body,
             ttl,
             quorum,
+            at_least: self.at_least(key),
         });
         let op = self.invoke(node, key, level, kind);
         let outcome = match self.ask(node, &request, value).await {
@@ -62,7 +64,7 @@ impl Client {
                 self.check_siblings(context.as_ref(), &acknowledged);
                 match Context::decode(&acknowledged.context, token) {
                     Ok(context) => {
-                        self.seen.insert(key, context.clone());
+                        self.saw(key, &context);
                         if acknowledged.held > 0 {
                             self.on_held(op, level, &acknowledged, quorum);
                         }
@@ -74,6 +76,7 @@ impl Client {
             Some((Reply::Failed(failure), _)) => Outcome::Failed(failure),
             Some((other, _)) => internal(&format!("{other:?}")),
         };
+        self.note_refusal(&outcome);
         self.recorder.complete(op, outcome);
     }
 

@@ -152,6 +152,7 @@ impl Check {
 
     fn workload(&mut self, workload: &Workload) {
         self.range("workload.clients", workload.clients, 1..=CLIENTS_MAX);
+        self.range("workload.sessions", workload.sessions, 0..=CLIENTS_MAX);
         self.range("workload.operations", workload.operations, 1..=OPERATIONS_MAX);
         self.range("workload.deadline_ms", workload.deadline_ms, 1..=SAFETY_MS_MAX);
         self.range("workload.think_ms", workload.think_ms, 0..=SAFETY_MS_MAX);

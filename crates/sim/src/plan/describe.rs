@@ -21,13 +21,17 @@ impl Plan {
             None => String::new(),
         };
         format!(
-            "{}{}, {} clients, {} operations on {} keys at {}{durability}, {} of faults",
+            "{}{}, {} clients{}, {} operations on {} keys at {}{durability}, {} of faults",
             self.shape,
             match self.tier {
                 Tier::Messages => "",
                 Tier::Quic => " over QUIC",
             },
             workload.clients,
+            match workload.sessions {
+                0 => String::new(),
+                sessions => format!(" ({sessions} in sessions)"),
+            },
             workload.operations,
             workload.keys.saturating_add(workload.lww_keys),
             levels.join(" "),

@@ -123,6 +123,9 @@ pub enum Healers {
 pub struct Workload {
     /// Clients; each does one operation after the other.
     pub clients: u32,
+    /// So many of them work in a session each, move about, and ask at `ONE` now and then.
+    #[serde(default)]
+    pub sessions: u32,
     /// Operations of all clients together, at most; the safety phase may end before.
     pub operations: u32,
     /// Longest pause of a client between two operations.

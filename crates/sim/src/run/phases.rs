@@ -123,9 +123,12 @@ fn safety(world: &mut World, keys: &[KeyId]) {
     let levels: Vec<Level> =
         workload.levels.iter().filter_map(|level| level.parse().ok()).collect();
     let draw = Draw { workload: workload.clone(), levels, keys: keys.to_vec() };
-    for _ in 0..workload.clients {
+    for number in 0..workload.clients {
         let Some((mut client, _)) = new_client(world, deadline) else { continue };
         client.sloppy_per_mille = workload.sloppy_per_mille;
+        if number < workload.sessions {
+            client.begin_session();
+        }
         clients::start(client, control.clone(), draw.clone());
     }
     create_keyspaces(world, &control, workload.keyspaces);

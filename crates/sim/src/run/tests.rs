@@ -33,6 +33,7 @@ fn quiet(seed: u64) -> Plan {
         },
         workload: Workload {
             clients: 4,
+            sessions: 2,
             operations: 200,
             think_ms: 100,
             deadline_ms: 1_000,

@@ -28,7 +28,8 @@ type Simplification = fn(&mut Plan);
 
 /// Whatever can be usual becomes usual.
 pub(super) fn simplify(search: &mut impl Attempts) {
-    let changes: [(&str, Simplification); 10] = [
+    let changes: [(&str, Simplification); 11] = [
+        ("no sessions", |plan| plan.workload.sessions = 0),
         ("no hot key", |plan| plan.workload.hot_per_mille = 0),
         ("no oversized values", |plan| plan.workload.oversize_per_mille = 0),
         ("no sloppy writes", |plan| plan.workload.sloppy_per_mille = 0),

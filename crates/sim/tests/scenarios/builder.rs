@@ -44,6 +44,7 @@ impl Scenario {
         let knobs = Knobs::plain(shape.nodes());
         let workload = Workload {
             clients: 4,
+            sessions: 0,
             operations: 200,
             think_ms: 2 * SAFETY_MS * 4 / 200,
             deadline_ms: 1_000,
@@ -61,6 +62,12 @@ impl Scenario {
         let (seed, tier, faults, safety_ms) = (0, Tier::Messages, Vec::new(), SAFETY_MS);
         let plan = Plan { seed, tier, shape, knobs, workload, faults, safety_ms };
         Self { plan, seeds: SEEDS }
+    }
+
+    /// Every client works in a session, and moves about.
+    pub(crate) fn in_sessions(mut self) -> Self {
+        self.plan.workload.sessions = self.plan.workload.clients;
+        self
     }
 
     /// What happens at once; a node that dies is started again at once.

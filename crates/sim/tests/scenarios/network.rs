@@ -42,3 +42,19 @@ fn reads_go_around_a_replica_that_does_not_answer() {
         .everything_succeeded()
         .nothing_was_lost();
 }
+
+/// P4: with the WAN cut, sessions that move from one datacenter to the other are refused there rather than answered with
+/// less than they have seen; and whatever is answered goes forward.
+#[test]
+fn sessions_that_move_go_forward_or_are_refused() {
+    let (here, there) = (&[0, 1, 2], &[3, 4, 5]);
+    Scenario::dcs(&[3, 3])
+        .levels(&["LOCAL_QUORUM"])
+        .in_sessions()
+        .during(1_000..6_000, cut(here, there))
+        .during(1_000..6_000, cut(there, here))
+        .run()
+        .all_had(&["frame into a cut", "session refused to go back"])
+        .everything_succeeded_where(|op| !op.in_session)
+        .nothing_was_lost();
+}

@@ -14,13 +14,14 @@ use super::levels::{Quorums, fewest, satisfies};
 use super::{account, check, permitted_losses, promise};
 use crate::history::{DotConflict, History, KeyId, OpId, Violation};
 
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("durable.txt", include_str!("durable.txt")),
     ("superseded.txt", include_str!("superseded.txt")),
     ("fresh.txt", include_str!("fresh.txt")),
     ("genuine.txt", include_str!("genuine.txt")),
     ("honest.txt", include_str!("honest.txt")),
     ("converged.txt", include_str!("converged.txt")),
+    ("session.txt", include_str!("session.txt")),
 ];
 
 #[test]

@@ -184,6 +184,7 @@ impl Model {
             key: KEY,
             kind,
             level,
+            in_session: false,
             start,
             end,
             outcome,

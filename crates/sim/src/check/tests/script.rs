@@ -11,7 +11,7 @@
 //! final n0,n1 a2=v1!900 b3=x floor a1   `x` is a tombstone, `!` an expiry; `absent`, `unreadable`
 //! ```
 //!
-//! Times are milliseconds. `a1` is the first dot of the incarnation `a`, which is node 0's; `b` is node 1's. `a1@50`
+//! `in-session` behind a question makes it one of its client's session. Times are milliseconds. `a1` is the first dot of the incarnation `a`, which is node 0's; `b` is node 1's. `a1@50`
 //! sets the timestamp 50, otherwise it is when the write that was seen began. An acked write is seen and held as soon
 //! as it is invoked, unless `unseen` stands behind; `by` and `from` set the count that the node claims.
 
@@ -109,6 +109,7 @@ impl Script {
             key: KEY,
             kind: kind(&question),
             level: question.0[2].parse().unwrap(),
+            in_session: question.has("in-session"),
             start,
             end,
             outcome: Outcome::Pending,
@@ -130,6 +131,7 @@ impl Script {
             "unknown" => Outcome::Failed(Failure::Unknown { level, dc, needed: 2, acked: 1 }),
             "enough" => Outcome::Failed(Failure::Unknown { level, dc, needed: 2, acked: 2 }),
             "deadline" => Outcome::Failed(Failure::Deadline { level, dc, needed: 2, answered: 1 }),
+            "behind" => Outcome::Failed(Failure::SessionBehind { answered: 3 }),
             "internal" => Outcome::Failed(Failure::Internal { detail: "a bug".to_owned() }),
             other => panic!("unknown outcome {other}"),
         }

@@ -17,6 +17,9 @@ const WEAK: [Level; 4] = [Level::One, Level::Two, Level::LocalOne, Level::LocalQ
 /// Runs of 1 000 whose clients hardly do anything but put blindly to one key, so that its siblings reach their limit.
 const PILE_UP_PER_MILLE: u32 = 40;
 
+/// Runs of 1 000 in which some clients work in sessions.
+const SESSIONS_PER_MILLE: u32 = 500;
+
 /// A strict level is drawn as often as this many weak ones.
 const STRICT_COPIES: usize = 3;
 
@@ -30,6 +33,7 @@ pub(super) fn draw(prng: &mut Prng, tier: Tier, shape: &Shape, safety_ms: u64) -
     let lww_keys = if prng.per_mille(400) { keys.min(small(prng, 1, 4)) } else { 0 };
     let drawn = Workload {
         clients,
+        sessions: 0,
         operations,
         think_ms: think_ms(prng, safety_ms, clients, operations),
         deadline_ms: prng.between(300, 5_000),
@@ -44,7 +48,11 @@ pub(super) fn draw(prng: &mut Prng, tier: Tier, shape: &Shape, safety_ms: u64) -
         ttl_per_mille: if prng.per_mille(250) { small(prng, 20, 250) } else { 0 },
         keyspaces: if prng.per_mille(200) { small(prng, 1, 3) } else { 0 },
     };
-    if prng.per_mille(PILE_UP_PER_MILLE) { pile_up(drawn) } else { drawn }
+    let drawn = if prng.per_mille(PILE_UP_PER_MILLE) { pile_up(drawn) } else { drawn };
+    // Drawn last: what was drawn before sessions existed is drawn as it was.
+    let sessions =
+        if prng.per_mille(SESSIONS_PER_MILLE) { small(prng, 1, u64::from(clients)) } else { 0 };
+    Workload { sessions, ..drawn }
 }
 
 /// Siblings without end: small, so that the record does not reach its limit in bytes first.

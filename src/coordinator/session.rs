@@ -1,0 +1,85 @@
+//! A put with a session: before it is minted, the own replica has seen what the session saw.
+//!
+//! Otherwise the new write would stand beside writes that its session knows, as if it had been made before them
+//! (promise P4: monotonic writes, writes follow reads). What the session saw is fetched and joined; it supersedes nothing.
+
+use atoll_protocol::ids::DcIndex;
+use atoll_protocol::limits::Limit;
+use atoll_protocol::quorum::Level;
+use atoll_protocol::record::Record;
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::version::Context;
+use atoll_protocol::wire::Failure;
+use atoll_seeded_bug::{Mutant, seeded_bug};
+use tokio::sync::oneshot;
+
+use super::{Coordinator, Get, Target, overloaded};
+use crate::replica::ReplicaError;
+
+impl Coordinator {
+    /// Returns once the own replica has durably seen what the session saw.
+    ///
+    /// # Errors
+    /// [`Failure::SessionBehind`] if nobody who answers has; what a get or storage says otherwise. Nothing of the put was
+    /// written.
+    pub(super) async fn catch_up(
+        &self,
+        target: &Target,
+        session: &Context,
+        (local, deadline): (DcIndex, MonoTime),
+    ) -> Result<(), Failure> {
+        let own = self.parts.replica.read(&target.stored).map_err(|error| storage(&error))?;
+        let has_seen = match &own {
+            Some(record) => record.has_seen(session),
+            None => session.entries().next().is_none(),
+        };
+        if has_seen || seeded_bug(Mutant::SessionPutForgotten) {
+            return Ok(());
+        }
+        let found = self.fetch(target, session, (local, deadline)).await?;
+        let applied = self.parts.replica.apply(target.stored.clone(), found.encode());
+        match self.parts.env.until(deadline, applied).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(ReplicaError::Overloaded(limit))) => Err(overloaded(limit)),
+            Some(Err(ReplicaError::Stopping)) => Err(self.stopping()),
+            Some(Err(error)) => Err(storage(&error)),
+            None => Err(overloaded(Limit::StripeQueue)),
+        }
+    }
+
+    /// A record that has seen what the session saw.
+    async fn fetch(
+        &self,
+        target: &Target,
+        session: &Context,
+        (local, deadline): (DcIndex, MonoTime),
+    ) -> Result<Record, Failure> {
+        let (sender, mut answered) = oneshot::channel();
+        let at_least = Some(session.clone());
+        let get = Get { target: target.clone(), level: Level::One, local, at_least, deadline };
+        let answer = Box::new(move |result| {
+            // Whoever put may be gone.
+            let _ = sender.send(result);
+        });
+        let get = Box::pin(self.get(get, answer));
+        // The repairs behind the answer end with it: the put that follows brings everybody more.
+        let found = tokio::select! {
+            biased;
+            found = &mut answered => found,
+            () = get => (&mut answered).await,
+        };
+        match found {
+            Ok(Ok(found)) => Ok(found.record),
+            Ok(Err(Failure::Deadline { answered, .. })) => Err(Failure::SessionBehind { answered }),
+            Ok(Err(Failure::Unavailable { alive, .. })) => {
+                Err(Failure::SessionBehind { answered: alive })
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(self.stopping()),
+        }
+    }
+}
+
+fn storage(error: &ReplicaError) -> Failure {
+    Failure::Storage { detail: error.to_string() }
+}
