@@ -11,6 +11,7 @@
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -23,6 +24,8 @@ const NOTES_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Cancelled {
     notes: Mutex<BTreeSet<(LinkId, u64)>>,
+    /// How many there are: every request looks here, and hardly ever finds a note.
+    count: AtomicUsize,
 }
 
 impl Cancelled {
@@ -34,11 +37,17 @@ impl Cancelled {
             // The oldest request of the oldest link.
             notes.pop_first();
         }
+        self.count.store(notes.len(), Ordering::Relaxed);
     }
 
     /// True if `from` does not wait for this request any more; said once.
     pub(super) fn take(&self, from: LinkId, request: u64) -> bool {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
         let mut notes = self.notes.lock();
-        !notes.is_empty() && notes.remove(&(from, request))
+        let is_cancelled = notes.remove(&(from, request));
+        self.count.store(notes.len(), Ordering::Relaxed);
+        is_cancelled
     }
 }
