@@ -116,8 +116,12 @@ impl Service {
         let target = Target::locate(&self.parts.cluster, keyspace, key)?;
         let replicas = target.replicas.nodes.iter();
         let reports = replicas.map(|&(node, _)| self.replica_report(&target, node, deadline));
-        let mut replicas: Vec<_> = join_all(reports).await.into_iter().flatten().collect();
+        let reports = join_all(reports).await.into_iter();
+        let costs = target.replicas.nodes.iter().map(|&(node, _)| self.read_cost(node));
+        let mut replicas: Vec<_> =
+            costs.zip(reports).filter_map(|(cost, report)| Some((cost, report?))).collect();
         number_local_order(&mut replicas);
+        let replicas = replicas.into_iter().map(|(_, report)| report).collect();
         let topology = &target.view.topology;
         let primaries: Vec<_> = target.replicas.nodes.iter().map(|(node, _)| *node).collect();
         let fallbacks = topology
@@ -131,6 +135,13 @@ impl Service {
             replicas,
             fallbacks,
         }))
+    }
+
+    fn read_cost(&self, node: NodeIndex) -> Duration {
+        match node == self.parts.cluster.own() {
+            true => Duration::ZERO,
+            false => self.parts.peers.read_cost(node),
+        }
     }
 
     async fn replica_report(
@@ -199,18 +210,18 @@ fn replica_state(record: Option<&Record>) -> ReplicaState {
 }
 
 /// Numbers the replicas of each datacenter in the order in which a LOCAL_QUORUM get asked at this node would ask
-/// them: itself, then by round-trip time; unreachable ones last.
-fn number_local_order(replicas: &mut [ReplicaReport]) {
+/// them: itself, then by what a read costs; unreachable ones last.
+fn number_local_order(replicas: &mut [(Duration, ReplicaReport)]) {
     let mut order: Vec<usize> = (0..replicas.len()).collect();
     order.sort_by_key(|&index| {
-        replicas.get(index).map(|report| {
+        replicas.get(index).map(|(cost, report)| {
             let is_unreachable = matches!(report.state, ReplicaState::Unreachable { .. });
-            (is_unreachable, report.rtt.unwrap_or(Duration::ZERO))
+            (is_unreachable, *cost)
         })
     });
     let mut next_in_dc = std::collections::BTreeMap::<Name, u16>::new();
     for index in order {
-        let Some(report) = replicas.get_mut(index) else {
+        let Some((_, report)) = replicas.get_mut(index) else {
             continue;
         };
         let next = next_in_dc.entry(report.dc.clone()).or_default();
