@@ -68,7 +68,11 @@ impl Client {
                         if acknowledged.held > 0 {
                             self.on_held(op, level, &acknowledged, quorum);
                         }
-                        Outcome::Acked { context, acked: acknowledged.acked }
+                        match acknowledged.acked {
+                            // Fallbacks alone: of the replicas nothing is promised.
+                            0 => Outcome::NoAnswer,
+                            acked => Outcome::Acked { context, acked },
+                        }
                     }
                     Err(error) => internal(&error.to_string()),
                 }
