@@ -20,6 +20,7 @@ mod budget;
 mod get;
 mod operations;
 mod put;
+mod laggard;
 mod session;
 mod speculate;
 mod target;
@@ -162,13 +163,26 @@ impl Coordinator {
         slots.into_iter().map(|(_, slot)| slot).collect()
     }
 
-    /// The replicas of a target in preference order, those that have fallen silent last: the first of a remote
+    /// The replicas of a target in preference order, those that lag or have fallen silent last: the first of a remote
     /// datacenter relays.
     fn preference_list(&self, target: &Target) -> Vec<ReplicaSlot> {
-        let mut nodes = target.replicas.nodes.clone();
+        let nodes = target.replicas.nodes.iter();
+        let mut slots: Vec<ReplicaSlot> = nodes.map(|&(node, dc)| self.slot(node, dc)).collect();
+        let (own, peers) = (self.parts.cluster.own(), &self.parts.peers);
+        let laggards = self.laggards(&slots);
+        slots.sort_by_key(|&ReplicaSlot { node, .. }| {
+            (node != own && peers.is_quiet(node), laggards.contains(&node))
+        });
+        slots
+    }
+
+    /// Those of `slots` that answer much later than their neighbours.
+    fn laggards(&self, slots: &[ReplicaSlot]) -> Vec<NodeIndex> {
         let own = self.parts.cluster.own();
-        nodes.sort_by_key(|&(node, _)| node != own && self.parts.peers.is_quiet(node));
-        nodes.into_iter().map(|(node, dc)| self.slot(node, dc)).collect()
+        let others = slots.iter().filter(|slot| slot.node != own);
+        let nodes: Vec<_> =
+            others.map(|slot| (slot.node, slot.dc, self.parts.peers.rtt(slot.node))).collect();
+        laggard::laggards(&nodes)
     }
 
     fn slot(&self, node: NodeIndex, dc: DcIndex) -> ReplicaSlot {
@@ -180,10 +194,12 @@ impl Coordinator {
         ReplicaSlot { node, dc, liveness }
     }
 
-    /// How long to wait for the slowest of `slots` before doubting it; at most half of what is left, so that there is
-    /// time for another one.
+    /// How long to wait for the slowest of `slots` that does not lag before doubting it; at most half of what is left, so
+    /// that there is time for another one.
     fn patience(&self, slots: &[ReplicaSlot], deadline: MonoTime) -> Duration {
-        let slowest = slots.iter().filter_map(|slot| self.parts.peers.rtt(slot.node)).max();
+        let laggards = self.laggards(slots);
+        let waited_for = slots.iter().filter(|slot| !laggards.contains(&slot.node));
+        let slowest = waited_for.filter_map(|slot| self.parts.peers.rtt(slot.node)).max();
         let left = deadline.since(self.parts.env.mono());
         Self::patience_with(slowest).min(left / 2)
     }
