@@ -4,7 +4,9 @@
 //!
 //! 1. [`Connection::send`] puts a frame into the outbox of a lane and never waits; a full outbox is an answer.
 //! 2. [`Connection::recv`] takes the next frame of any lane. Frames that are not taken stay bounded: the peer waits.
-//! 3. Either side closes with a code and a reason that the other one sees in [`Connection::closed`].
+//! 3. [`Connection::send_datagram`] sends a few bytes that may be lost, overtake frames and each other, and never wait
+//!    for anything; [`Connection::recv_datagram`] takes the peer's.
+//! 4. Either side closes with a code and a reason that the other one sees in [`Connection::closed`].
 //!
 //! Invariants
 //! - The identity comes from the verified certificate and never changes.
@@ -21,6 +23,7 @@ use std::time::Duration;
 use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::Identity;
 use atoll_protocol::limits::{META_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use bytes::Bytes;
 use quinn::{RecvStream, SendStream};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, TryAcquireError, mpsc};
@@ -32,6 +35,7 @@ use crate::lanes::reader::{Preamble, accept_lanes, read_lane};
 use crate::lanes::writer::write_lane;
 use crate::lanes::{Delivery, INBOX_FRAMES_MAX, Link, OUTBOX_BYTES_MAX};
 use crate::runtime::Spawner;
+use crate::transport::DATAGRAM_BYTES_MAX;
 
 /// A handle to a connection. Cheap to clone; dropping the last one closes the connection.
 #[derive(Clone)]
@@ -67,6 +71,15 @@ pub enum SendError {
     /// The connection is closed.
     #[error("the connection is closed")]
     Closed,
+}
+
+/// What a path did to the packets of this side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathStatistics {
+    /// Packets sent.
+    pub sent_packets: u64,
+    /// Packets that count as lost.
+    pub lost_packets: u64,
 }
 
 /// How many lanes a side opens and how much each of them may hold.
@@ -198,6 +211,37 @@ impl Connection {
         }
         self.handle.link.inbox_room.add_permits(room);
         taken
+    }
+
+    /// Sends `datagram` at most once: it may be lost, and nobody tells. What waits longer than the buffer lasts is lost.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] beyond [`DATAGRAM_BYTES_MAX`], [`SendError::Closed`].
+    pub fn send_datagram(&self, datagram: Bytes) -> Result<(), SendError> {
+        check_part("datagram", datagram.len(), DATAGRAM_BYTES_MAX)?;
+        // What else can be wrong: the peer takes none, or the path is narrower than QUIC's least. It is lost either way.
+        match self.handle.link.quinn.send_datagram(datagram) {
+            Ok(()) => Ok(()),
+            Err(_) if self.is_closed() => Err(SendError::Closed),
+            Err(error) => {
+                tracing::debug!(%error, "datagram lost");
+                Ok(())
+            }
+        }
+    }
+
+    /// The next datagram; `None` once the connection has ended.
+    ///
+    /// # Cancellation
+    /// Loses nothing.
+    pub async fn recv_datagram(&self) -> Option<Bytes> {
+        self.handle.link.quinn.read_datagram().await.ok()
+    }
+
+    /// What the path did to our packets so far.
+    pub fn path(&self) -> PathStatistics {
+        let path = self.handle.link.quinn.stats().path;
+        PathStatistics { sent_packets: path.sent_packets, lost_packets: path.lost_packets }
     }
 
     /// Whom the peer's certificate names.

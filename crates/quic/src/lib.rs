@@ -51,7 +51,7 @@ pub use certified::{CertifiedError, identity_of};
 pub use close::{CloseCode, CloseReason, ClosedBy};
 pub use config::{BindError, EndpointConfig, LANES_CLIENT, LANES_NODE, OUTBOX_FRAMES};
 pub use connect::{CONNECT_DEADLINE, ConnectError, ExpectedPeer};
-pub use connection::{Connection, SendError};
+pub use connection::{Connection, PathStatistics, SendError};
 pub use credentials::{
     CredentialFile, CredentialParts, CredentialPaths, Credentials, CredentialsError,
 };
@@ -62,4 +62,6 @@ pub use lanes::{INBOX_BYTES_MAX, INBOX_FRAMES_MAX, OUTBOX_BYTES_MAX};
 pub use runtime::{BoxFuture, Spawner};
 pub use surroundings::{Surroundings, WallClock};
 pub use tls::{SERVER_NAME, TlsError};
-pub use transport::{IDLE_TIMEOUT, KEEP_ALIVE, LANES_MAX, Profile};
+pub use transport::{
+    DATAGRAM_BUFFER_BYTES, DATAGRAM_BYTES_MAX, IDLE_TIMEOUT, KEEP_ALIVE, LANES_MAX, Profile,
+};

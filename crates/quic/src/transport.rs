@@ -7,7 +7,8 @@
 //! Invariants
 //! - What one connection may pin is bounded: [`RECEIVE_WINDOW_BYTES`] unread plus [`SEND_WINDOW_BYTES`] unsent.
 //! - Segmentation offload stays on: without it a packet costs 2.2 times as much.
-//! - No datagrams, no bidirectional streams, no migration: nothing that is not used is accepted.
+//! - Datagrams that nobody takes push out older ones: they never pin more than [`DATAGRAM_BUFFER_BYTES`].
+//! - No bidirectional streams, no migration: nothing that is not used is accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,13 @@ const UNI_STREAMS_MAX: u32 = 2 * LANES_MAX as u32;
 /// exchanges, whose packets are half acknowledgements.
 const ACK_THRESHOLD: u32 = 10;
 
+/// Longest datagram: QUIC's least packet of 1 200 bytes, less headers, keys of connections and room for other frames, so
+/// that it fits every path.
+pub const DATAGRAM_BYTES_MAX: usize = 1_100;
+
+/// Bytes of datagrams that wait on a connection, each way: some sixty of the longest. Older ones make room.
+pub const DATAGRAM_BUFFER_BYTES: usize = 64 * 1_024;
+
 /// What kind of path an endpoint's connections take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
@@ -68,7 +76,8 @@ pub(crate) fn transport_config(profile: Profile) -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW_BYTES))
         .stream_receive_window(VarInt::from_u32(STREAM_RECEIVE_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
+        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)
         .ack_frequency_config(Some(ack_frequency));
     match profile {
         Profile::Lan => {

@@ -4,6 +4,7 @@
 //! the system.
 
 mod credentials;
+mod datagrams;
 mod frames;
 mod handshake;
 mod links;
