@@ -152,10 +152,11 @@ impl View {
         self.sets.get(&keyspace).copied()
     }
 
-    /// What this node tells its peers of what all should agree on; `boot` is the random number of its process.
-    pub fn gossip(&self, boot: u64) -> PeerNotice {
+    /// What this node tells its peers: what all should agree on, the random number of its process, and whom it does not
+    /// hear.
+    pub fn gossip(&self, boot: u64, silent: Vec<NodeIndex>) -> PeerNotice {
         let (topology, keyspaces) = (self.topology.digest(), self.keyspaces.digest());
-        PeerNotice::Gossip(Gossip { boot, topology, keyspaces })
+        PeerNotice::Gossip(Gossip { boot, topology, keyspaces, silent })
     }
 
     /// Name of a node, for messages.

@@ -229,6 +229,7 @@ fn report(node: &str, peers: Option<&[&str]>) -> NodeReport {
         node: name(peer),
         rtt: Some(Duration::from_millis(1)),
         since: Duration::ZERO,
+        path: None,
     };
     let state = match peers {
         Some(peers) => ReportedState::Up(NodeStatus {
@@ -241,6 +242,7 @@ fn report(node: &str, peers: Option<&[&str]>) -> NodeReport {
             tables: 0,
             clients: 0,
             peers: peers.iter().map(connected).collect(),
+            suspicions: Vec::new(),
             operations: 0,
             puts: 0,
             gets: 0,

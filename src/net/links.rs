@@ -3,7 +3,8 @@
 //! 1. [`serve_links`] accepts connections until the transport closes, one reader task each.
 //! 2. A peer link is admitted only if its certified identity is a member of the topology; it is adopted into
 //!    [`Peers`] and dropped from it when it breaks.
-//! 3. A frame of a family that the link's protocol does not carry ends the connection with the reason.
+//! 3. Datagrams of peers go to the [`Handler`] by a task of their own, so that frames do not hold them up.
+//! 4. A frame of a family that the link's protocol does not carry ends the connection with the reason.
 
 use std::sync::Arc;
 
@@ -59,6 +60,7 @@ impl LinkServer {
         };
         let server = self.clone();
         let from = PeerLink { peer, id, link };
+        self.serve_datagrams(from.clone());
         self.tasks.spawn("peer-link", async move {
             let link = &from.link;
             tracing::info!(peer = %link.identity(), remote = link.remote(), "peer connected");
@@ -74,6 +76,17 @@ impl LinkServer {
             tracing::info!(peer = %link.identity(), why, ?after, "peer disconnected");
             // Whatever was under way on this link is lost, even if another one is open.
             server.handler.on_peer_lost(peer);
+        });
+    }
+
+    /// Hands on the datagrams of a peer's link until it breaks.
+    fn serve_datagrams(&self, from: PeerLink) {
+        let server = self.clone();
+        self.tasks.spawn("link-datagrams", async move {
+            while let Some(datagram) = from.link.recv_datagram().await {
+                server.peers.heard(from.peer);
+                server.handler.on_peer_datagram(&from, datagram);
+            }
         });
     }
 

@@ -4,7 +4,7 @@
 //! its own. A link is symmetric: either side sends frames at any time, replies repeat the request's id.
 //!
 //! ```text
-//! transport ──accept/connect──▶ link ──recv──▶ peers.rs (replies) or Handler (everything else)
+//! transport ──accept/connect──▶ link ──recv──▶ peers.rs (replies) or Handler (everything else, and datagrams)
 //! ```
 //!
 //! Invariants
@@ -14,8 +14,10 @@
 mod faults;
 mod links;
 mod reads;
+mod judged;
 mod peers;
 mod latency;
+mod standing;
 mod calls;
 mod quic;
 
@@ -25,15 +27,19 @@ use std::time::Duration;
 use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::Identity;
 use atoll_protocol::ids::NodeIndex;
+use atoll_quic::PathStatistics;
+use bytes::Bytes;
 
 use crate::env::BoxFuture;
 
 pub use calls::{CallError, LinkId};
 pub use faults::{EmulatedLinks, FaultPolicy, Faults, Peer as EmulatedPeer};
+pub use judged::QUIET_AFTER;
 pub use links::{LinkServer, serve_links};
 pub use peers::{Answered, PeerState, Peers};
 pub use quic::QuicTransport;
 pub use reads::{CallOff, ReadCall};
+pub use standing::{Judgement, Sense, Word};
 
 /// A network that nodes and clients are on.
 pub trait Transport: Send + Sync + 'static {
@@ -60,8 +66,17 @@ pub trait Link: Send + Sync + 'static {
     fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure>;
     /// The next frame; `None` once the link is closed.
     fn recv(&self) -> BoxFuture<'_, Option<Frame>>;
+    /// Sends a few bytes at most once: they may be lost, and nobody tells.
+    ///
+    /// # Errors
+    /// [`SendFailure`]; they were not sent.
+    fn send_datagram(&self, datagram: Bytes) -> Result<(), SendFailure>;
+    /// The next datagram; `None` once the link is closed.
+    fn recv_datagram(&self) -> BoxFuture<'_, Option<Bytes>>;
     /// Smoothed round-trip time.
     fn rtt(&self) -> Duration;
+    /// What the path did to our packets.
+    fn path(&self) -> PathStatistics;
     /// True once the link is closed.
     fn is_closed(&self) -> bool;
     /// Closes the link and tells the other end why.
@@ -129,6 +144,8 @@ pub trait Handler: Send + Sync + 'static {
     fn on_client_frame(&self, link: &Arc<dyn Link>, frame: Frame);
     /// A request or notice of a peer; replies are matched before.
     fn on_peer_frame(&self, from: &PeerLink, frame: Frame);
+    /// A datagram of a peer.
+    fn on_peer_datagram(&self, from: &PeerLink, datagram: Bytes);
     /// A link to this peer was taken into use.
     fn on_peer_link(&self, to: &PeerLink);
     /// A link to this peer broke: what was under way on it is lost.

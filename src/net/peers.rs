@@ -8,11 +8,12 @@
 //! 3. A peer that shows a new boot id was restarted: its older links are closed at once instead of timing out.
 //!
 //! Invariants
-//! - A peer is alive exactly while it has an open link; losing the last one is reported once.
+//! - A peer is alive exactly while it has an open link and is not convicted; losing the last one is reported once.
+//! - The first word on a new link ends a conviction: whoever speaks is alive.
 //! - No lock is held across an await.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use atoll_protocol::frame::{Frame, HEADER_BYTES};
@@ -20,33 +21,34 @@ use atoll_protocol::ids::{Epoch, NodeIndex};
 use atoll_protocol::put::Liveness;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{self, Envelope, PeerNotice, PeerReply, PeerRequest};
+use atoll_quic::PathStatistics;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::calls::{CallError, Calls, LinkId};
 use super::latency::ReadLatency;
+use super::standing::{AtomicJudgement, Judgement, Word};
 use super::{Link, LinkClose, SendFailure};
 use crate::env::Env;
-
-/// Silence after which a connected peer is asked last: it gossips once a second, so that two rounds were lost.
-const QUIET_AFTER: Duration = Duration::from_millis(2_200);
 
 /// All peers of one node.
 pub struct Peers {
     pub(super) env: Env,
     pub(super) epoch: Epoch,
     pub(super) calls: Calls,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
 }
 
-struct Slot {
+pub(super) struct Slot {
     state: Mutex<SlotState>,
     /// Told whenever a link is adopted or dropped.
     changed: Notify,
-    /// When the last frame came, in nanoseconds of `MonoTime`.
-    heard_nanos: AtomicU64,
+    /// When the last frame or datagram came, in nanoseconds of `MonoTime`.
+    pub(super) heard_nanos: AtomicU64,
     reads: ReadLatency,
+    /// What failure detection makes of it.
+    pub(super) judgement: AtomicJudgement,
 }
 
 struct SlotState {
@@ -74,10 +76,14 @@ enum WasConnected {
 /// A peer's connection, for `atoll status`.
 #[derive(Clone, Debug)]
 pub struct PeerState {
-    /// Whether it is connected.
+    /// Whether it can be asked.
     pub liveness: Liveness,
     /// Smoothed round-trip time while connected.
     pub rtt: Option<Duration>,
+    /// What the path did to our packets, while connected.
+    pub path: Option<PathStatistics>,
+    /// Time since it was last heard.
+    pub silent_for: Duration,
     /// How long it has been connected, or not.
     pub since: Duration,
     /// Whether it ever was connected.
@@ -120,36 +126,10 @@ impl Peers {
             changed: Notify::new(),
             heard_nanos: AtomicU64::new(0),
             reads: ReadLatency::new(),
+            judgement: AtomicJudgement::default(),
         };
         let slots = (0..count).map(slot).collect();
         Self { env, epoch, calls: Calls::default(), slots }
-    }
-
-    /// Whether `peer` is connected.
-    pub fn liveness(&self, peer: NodeIndex) -> Liveness {
-        match self.newest(peer) {
-            Some(_) => Liveness::Alive,
-            None => Liveness::Down,
-        }
-    }
-
-    /// Notes that a frame of `peer` came.
-    pub(super) fn heard(&self, peer: NodeIndex) {
-        if let Some(slot) = self.slots.get(usize::from(peer.0)) {
-            slot.heard_nanos.store(self.env.mono().as_nanos(), Ordering::Relaxed);
-        }
-    }
-
-    /// True if `peer` has not been heard of for `QUIET_AFTER`: it is asked last, though it may still be alive.
-    pub fn is_quiet(&self, peer: NodeIndex) -> bool {
-        self.env.mono().since(self.last_heard(peer)) > QUIET_AFTER
-    }
-
-    /// When the last frame of `peer` came; the beginning of time if none ever did.
-    pub fn last_heard(&self, peer: NodeIndex) -> MonoTime {
-        let slot = self.slots.get(usize::from(peer.0));
-        let nanos = slot.map_or(0, |slot| slot.heard_nanos.load(Ordering::Relaxed));
-        MonoTime::from_nanos(nanos)
     }
 
     /// Smoothed round-trip time to `peer`, if it is connected.
@@ -159,11 +139,13 @@ impl Peers {
 
     /// The state of `peer`'s connection.
     pub fn state(&self, peer: NodeIndex) -> Option<PeerState> {
-        let newest = self.newest(peer);
+        let (liveness, newest) = (self.liveness(peer), self.newest(peer));
         let state = self.slots.get(usize::from(peer.0))?.state.lock();
         Some(PeerState {
-            liveness: if newest.is_some() { Liveness::Alive } else { Liveness::Down },
-            rtt: newest.map(|open| open.link.rtt()),
+            liveness,
+            rtt: newest.as_ref().map(|open| open.link.rtt()),
+            path: newest.map(|open| open.link.path()),
+            silent_for: self.env.mono().since(self.last_heard(peer)),
             since: self.env.mono().since(state.since),
             ever_connected: state.was_connected == WasConnected::Once,
             trouble: state.trouble.clone(),
@@ -185,6 +167,14 @@ impl Peers {
         let envelope = Envelope { request: 0, epoch: self.epoch, budget: None };
         let frame = wire::to_frame(notice, payload, envelope).map_err(|_| SendFailure::TooLarge)?;
         open.link.send(frame, lane_hint)
+    }
+
+    /// Sends a datagram on the newest link; lost if there is none.
+    pub fn send_datagram(&self, to: NodeIndex, datagram: Bytes) {
+        if let Some(open) = self.newest(to) {
+            // It may be lost on the way as well.
+            let _ = open.link.send_datagram(datagram);
+        }
     }
 
     /// Sends a request and waits for its reply and the reply's payload.
@@ -259,14 +249,19 @@ impl Peers {
         Some(id)
     }
 
-    /// Notes which boot of `peer` is at the other end of `link`, and closes links to other boots.
-    pub fn learn_boot(&self, peer: NodeIndex, link: LinkId, boot: u64) {
+    /// Notes which boot of `peer` is at the other end of `link`, and closes links to other boots. Its first word there
+    /// ends a conviction.
+    pub fn learn_boot(&self, peer: NodeIndex, link: LinkId, boot: u64) -> Word {
         let Some(slot) = self.slots.get(usize::from(peer.0)) else {
-            return;
+            return Word::Another;
         };
         let mut state = slot.state.lock();
-        if let Some(open) = state.links.iter_mut().find(|open| open.id == link) {
-            open.boot = Some(boot);
+        let mut word = Word::Another;
+        if let Some(open) = state.links.iter_mut().find(|open| open.id == link)
+            && open.boot.replace(boot).is_none()
+        {
+            slot.judgement.store(Judgement::Trusted);
+            word = Word::First;
         }
         let outdated: Vec<Arc<dyn Link>> = state
             .links
@@ -278,6 +273,7 @@ impl Peers {
         for link in outdated {
             link.close(LinkClose::Replaced);
         }
+        word
     }
 
     /// Forgets a broken link and fails the calls on it.

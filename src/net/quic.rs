@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::{Identity, Role};
-use atoll_quic::{AcceptError, Alpn, CloseCode, Connection, Endpoint, ExpectedPeer, SendError};
+use atoll_quic::{
+    AcceptError, Alpn, CloseCode, Connection, Endpoint, ExpectedPeer, PathStatistics, SendError,
+};
+use bytes::Bytes;
 
 use super::{ConnectFailure, Link, LinkClose, PeerAddress, Protocol, SendFailure, Transport};
 use crate::env::BoxFuture;
@@ -80,6 +83,14 @@ async fn resolve(address: &str) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| format!("{address} has no address"))
 }
 
+fn failure(error: SendError) -> SendFailure {
+    match error {
+        SendError::Full { .. } | SendError::FullBytes { .. } => SendFailure::Full,
+        SendError::TooLarge { .. } => SendFailure::TooLarge,
+        SendError::Closed => SendFailure::Closed,
+    }
+}
+
 impl Transport for QuicTransport {
     fn connect(&self, to: PeerAddress) -> BoxFuture<'_, Result<Arc<dyn Link>, ConnectFailure>> {
         Box::pin(self.dial(to))
@@ -112,19 +123,27 @@ impl Link for QuicLink {
     }
 
     fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
-        self.connection.send(frame, lane_hint).map_err(|error| match error {
-            SendError::Full { .. } | SendError::FullBytes { .. } => SendFailure::Full,
-            SendError::TooLarge { .. } => SendFailure::TooLarge,
-            SendError::Closed => SendFailure::Closed,
-        })
+        self.connection.send(frame, lane_hint).map_err(failure)
     }
 
     fn recv(&self) -> BoxFuture<'_, Option<Frame>> {
         Box::pin(self.connection.recv())
     }
 
+    fn send_datagram(&self, datagram: Bytes) -> Result<(), SendFailure> {
+        self.connection.send_datagram(datagram).map_err(failure)
+    }
+
+    fn recv_datagram(&self) -> BoxFuture<'_, Option<Bytes>> {
+        Box::pin(self.connection.recv_datagram())
+    }
+
     fn rtt(&self) -> Duration {
         self.connection.rtt()
+    }
+
+    fn path(&self) -> PathStatistics {
+        self.connection.path()
     }
 
     fn is_closed(&self) -> bool {

@@ -44,7 +44,7 @@ use crate::coordinator::{Coordinator, Surroundings};
 use crate::disk::SyncMeter;
 use crate::env::Env;
 use crate::handoff::{self, Handoff, HandoffLimits, HintStore};
-use crate::membership::Membership;
+use crate::membership::{Detection, Membership};
 use crate::meta::{BegunLife, Meta};
 use crate::net::{Faults, LinkServer, Peers, Transport, serve_links};
 use crate::repair::{Repair, RepairPacing};
@@ -120,6 +120,7 @@ pub struct Node {
     coordinator: Coordinator,
     repair: Repair,
     handoff: Handoff,
+    detection: Detection,
     replica: Replica,
     engine: Arc<Engine>,
     hints: HintStore,
@@ -140,6 +141,11 @@ impl Node {
     /// Its coordinator.
     pub fn coordinator(&self) -> &Coordinator {
         &self.coordinator
+    }
+
+    /// Its failure detector.
+    pub fn detection(&self) -> &Detection {
+        &self.detection
     }
 
     /// Starts serving on `parts`.
@@ -173,6 +179,7 @@ impl Node {
             handoff: handoff.clone(),
         });
         let boot = parts.facts.boot;
+        let (detection, inputs) = Detection::new();
         let service = Service::new(service::Parts {
             env: env.clone(),
             tasks: tasks.clone(),
@@ -182,6 +189,7 @@ impl Node {
             coordinator: coordinator.clone(),
             repair: repair.clone(),
             handoff: handoff.clone(),
+            detection: detection.clone(),
             faults,
             facts: parts.facts,
             syncs: parts.syncs,
@@ -200,6 +208,7 @@ impl Node {
             coordinator,
             repair,
             handoff,
+            detection: detection.clone(),
             replica,
             engine,
             hints: parts.hints,
@@ -207,7 +216,7 @@ impl Node {
         };
         node.maintain(parts.pacing, parts.durability);
         let tasks = dial_tasks;
-        Membership { env, tasks, cluster, peers, links, transport, boot }.start();
+        Membership { env, tasks, cluster, peers, links, transport, detection, boot }.start(inputs);
         node
     }
 

@@ -17,8 +17,9 @@ use futures_util::future::join_all;
 
 use super::Service;
 use crate::cluster::ChangeError;
+use crate::membership::Input;
 use crate::meta::MetaError;
-use crate::net::PeerLink;
+use crate::net::{PeerLink, Word};
 
 impl Service {
     pub(super) async fn create_keyspace(
@@ -104,7 +105,8 @@ impl Service {
     /// its other end: after a restart it closes this node's dead links instead of sending into them.
     pub(super) fn introduce(&self, to: &PeerLink) {
         let view = self.parts.cluster.view();
-        let notice = view.gossip(self.parts.facts.boot);
+        let notice =
+            view.gossip(self.parts.facts.boot, self.parts.detection.suspicions().silent.clone());
         let envelope = Envelope { request: 0, epoch: view.topology.epoch(), budget: None };
         if let Ok(frame) = wire::to_frame(&notice, Bytes::new(), envelope) {
             // A link that is gone already needs no introduction.
@@ -115,10 +117,13 @@ impl Service {
     /// Compares a peer's digests with ours; on a difference exchanges keyspaces with it.
     pub(super) fn on_gossip(&self, from: &PeerLink, gossip: Gossip) {
         let (view, peer) = (self.parts.cluster.view(), from.peer);
-        self.parts.peers.learn_boot(peer, from.id, gossip.boot);
+        if self.parts.peers.learn_boot(peer, from.id, gossip.boot) == Word::First {
+            self.parts.detection.tell(Input::Greeted(peer));
+        }
         if gossip.topology != view.topology.digest() {
             tracing::error!(peer = ?view.node_name(peer), "peer has another topology; compare the topology files of both nodes");
         }
+        self.parts.detection.tell(Input::Testimony { from: peer, silent: gossip.silent });
         if gossip.keyspaces == view.keyspaces.digest() {
             return;
         }

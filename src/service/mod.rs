@@ -33,12 +33,14 @@ use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::Identity;
 use atoll_protocol::ids::{Name, NodeIndex};
 use atoll_protocol::time::MonoTime;
+use bytes::Bytes;
 
 use crate::cluster::Cluster;
 use crate::coordinator::Coordinator;
 use crate::disk::SyncMeter;
 use crate::env::Env;
 use crate::handoff::Handoff;
+use crate::membership::{Detection, Input};
 use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
 use crate::repair::Repair;
 use crate::replica::Replica;
@@ -85,6 +87,8 @@ pub struct Parts {
     pub repair: Repair,
     /// Hints for nodes that are away.
     pub handoff: Handoff,
+    /// The door to the failure detector.
+    pub detection: Detection,
     /// Emulated links; refuses unless the node was started with `--allow-faults`.
     pub faults: Arc<dyn Faults>,
     /// Facts about this process.
@@ -136,6 +140,10 @@ impl Handler for Service {
 
     fn on_peer_frame(&self, from: &PeerLink, frame: Frame) {
         self.serve_peer(from, frame);
+    }
+
+    fn on_peer_datagram(&self, from: &PeerLink, bytes: Bytes) {
+        self.parts.detection.tell(Input::Datagram { from: from.peer, bytes });
     }
 
     fn on_peer_link(&self, to: &PeerLink) {

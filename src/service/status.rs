@@ -8,8 +8,9 @@ use atoll_protocol::put::Liveness;
 use atoll_protocol::record::{CellBody, Record};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
-    Explanation, Failure, NodeReport, NodeState, NodeStatus, PeerReply, PeerRequest, PeerStatus,
-    ReplicaReport, ReplicaState, Reply, SpeculationStatus, VersionSummary,
+    Explanation, Failure, NodeReport, NodeState, NodeStatus, PathStatus, PeerReply, PeerRequest,
+    PeerStatus, ReplicaReport, ReplicaState, Reply, SpeculationStatus, SuspicionStatus,
+    VersionSummary,
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -18,6 +19,10 @@ use super::Service;
 use super::check::check_key;
 use crate::cluster::View;
 use crate::coordinator::Target;
+use crate::membership::Suspicion;
+
+/// Observers of a suspicion that a status names: enough to see that it is several.
+const OBSERVERS_SHOWN_MAX: usize = 8;
 
 impl Service {
     /// Asks every node for its own words.
@@ -85,6 +90,7 @@ impl Service {
             tables: u32::try_from(statistics.tables).unwrap_or(u32::MAX),
             clients: self.clients.load(Ordering::Relaxed),
             peers: peers.filter_map(|node| self.peer_status(&view, node)).collect(),
+            suspicions: self.suspicion_statuses(&view),
             operations: u32::try_from(operations).unwrap_or(u32::MAX),
             puts: counters.puts.load(Ordering::Relaxed),
             gets: counters.gets.load(Ordering::Relaxed),
@@ -102,7 +108,28 @@ impl Service {
 
     fn peer_status(&self, view: &View, node: NodeIndex) -> Option<PeerStatus> {
         let state = self.parts.peers.state(node)?;
-        Some(PeerStatus { node: view.node_name(node)?.clone(), rtt: state.rtt, since: state.since })
+        let path = state.path.map(|path| PathStatus {
+            silent_for: state.silent_for,
+            sent_packets: path.sent_packets,
+            lost_packets: path.lost_packets,
+        });
+        let (node, rtt, since) = (view.node_name(node)?.clone(), state.rtt, state.since);
+        Some(PeerStatus { node, rtt, since, path })
+    }
+
+    fn suspicion_statuses(&self, view: &View) -> Vec<SuspicionStatus> {
+        let (now, suspicions) = (self.parts.env.mono(), self.parts.detection.suspicions());
+        let name = |node: NodeIndex| view.node_name(node).cloned();
+        let status = |suspicion: &Suspicion| {
+            let observers = suspicion.observers.iter().take(OBSERVERS_SHOWN_MAX);
+            Some(SuspicionStatus {
+                node: name(suspicion.node)?,
+                state: suspicion.state,
+                since: now.since(suspicion.since),
+                observers: observers.filter_map(|&node| name(node)).collect(),
+            })
+        };
+        suspicions.suspicions.iter().filter_map(status).collect()
     }
 
     /// The state of one key at every replica.

@@ -60,8 +60,8 @@ pub use atoll_protocol::session::{SessionFull, SessionTokenError};
 pub use atoll_protocol::wire::{
     ClusterView, Explanation, Failure, FaultCommand, HintsCommand, HintsReport, HintsStatus,
     HintsWaiting, Invalid, KeyspaceRequest, LinkFault, NodeReport, NodeState, NodeStatus,
-    PeerStatus, RepairCommand, RepairReport, RepairStatus, ReplicaReport, ReplicaState,
-    StorageReport, StorageStatus, VersionSummary,
+    PathStatus, PeerStatus, RepairCommand, RepairReport, RepairStatus, ReplicaReport, ReplicaState,
+    StorageReport, StorageStatus, SuspicionState, SuspicionStatus, VersionSummary,
 };
 pub use atoll_quic::CredentialPaths;
 

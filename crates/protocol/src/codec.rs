@@ -62,13 +62,22 @@ pub fn encode<M: Serialize>(message: &M) -> Result<Bytes, CodecError> {
 /// # Errors
 /// [`CodecError`] for anything that [`encode`] does not produce.
 pub fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, CodecError> {
-    let (message, used) = bincode::serde::decode_from_slice(bytes, configuration())
-        .map_err(|error| CodecError::Malformed { detail: error.to_string() })?;
-    assert!(used <= bytes.len(), "the codec reads what it was given");
+    let (message, used) = decode_prefix(bytes)?;
     if used != bytes.len() {
         return Err(CodecError::Trailing { extra: bytes.len() - used });
     }
     Ok(message)
+}
+
+/// Decodes one message at the beginning of `bytes`, and tells how many of them it takes.
+///
+/// # Errors
+/// [`CodecError`] if they do not begin with such a message.
+pub fn decode_prefix<M: DeserializeOwned>(bytes: &[u8]) -> Result<(M, usize), CodecError> {
+    let (message, used) = bincode::serde::decode_from_slice(bytes, configuration())
+        .map_err(|error| CodecError::Malformed { detail: error.to_string() })?;
+    assert!(used <= bytes.len(), "the codec reads what it was given");
+    Ok((message, used))
 }
 
 #[cfg(test)]

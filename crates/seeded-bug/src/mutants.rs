@@ -398,4 +398,24 @@ mutants! {
     /// Circumstance: a cache, and two files that are read at one offset.
     CacheForgetsFile = "cache-forgets-file", "H7 RocksDB#7405", "P3", Cluster,
         "the cache answers with bytes of another file";
+
+    /// A suspicion becomes a conviction without anybody's testimony (`src/membership/detector`).
+    /// Circumstance: a suspect that others hear: a lossy network, or a cut within a datacenter of two nodes.
+    OneObserverConvicts = "one-observer-convicts", "U17 scylladb#5677", "P3", Cluster,
+        "one node's unanswered probes convict a node that others hear";
+
+    /// The detector takes its own pause for the silence of others (`src/membership/detector`).
+    /// Circumstance: a process that stands still for longer than others may be silent.
+    PauseUnguarded = "pause-unguarded", "U17 scylladb#2014", "P3", Cluster,
+        "a node that stood still suspects everybody when it goes on";
+
+    /// The word of a convict does not overrule the conviction, and a convict takes no next generation (`src/membership`).
+    /// Circumstance: a node that was convicted and comes back.
+    ConvictionStays = "conviction-stays", "U17 scylladb#7815", "P3", Cluster,
+        "a node that was convicted once stays convicted after its return";
+
+    /// A generation that others know of this node is not outgrown (`src/membership/swim`).
+    /// Circumstance: a restart after the wall clock was set back.
+    GenerationNotOutgrown = "generation-not-outgrown", "F4 CASSANDRA-10969", "P3", Cluster,
+        "a node that starts with its clock set back never joins again";
 }

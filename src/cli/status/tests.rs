@@ -27,6 +27,7 @@ fn up(node: &str, others: &[&str]) -> NodeStatus {
         node: name(other),
         rtt: (!other.ends_with('3')).then(|| Duration::from_micros(1_250)),
         since: Duration::from_secs(5),
+        path: None,
     };
     let peers = others.iter().filter(|other| **other != node).map(peer);
     NodeStatus {
@@ -39,6 +40,7 @@ fn up(node: &str, others: &[&str]) -> NodeStatus {
         tables: 2,
         clients: 1,
         peers: peers.collect(),
+        suspicions: Vec::new(),
         operations: 0,
         puts: 10,
         gets: 20,

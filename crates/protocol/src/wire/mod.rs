@@ -16,6 +16,7 @@
 //! - `NodeIndex` travels only beside the epoch in the frame header.
 
 mod client;
+mod datagram;
 mod failure;
 mod handoff;
 mod peer;
@@ -41,6 +42,7 @@ pub use client::{
     Acknowledged, CellMeta, ClusterView, Explanation, GetRequest, KeyspaceRequest, PutBody,
     PutRequest, QuorumKind, ReplicaReport, ReplicaState, Reply, Request, VersionSummary,
 };
+pub use datagram::{DATAGRAM_HEADER_BYTES, DATAGRAM_VERSION, Datagram, DatagramError, Pool};
 pub use failure::{Failure, Invalid};
 pub use handoff::{
     HandoffReply, HandoffRequest, HintsCommand, HintsReport, HintsStatus, HintsWaiting,
@@ -51,7 +53,8 @@ pub use repair::{
     RepairReport, RepairRequest, RepairStatus,
 };
 pub use status::{
-    FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PeerStatus, SpeculationStatus,
+    FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PathStatus, PeerStatus,
+    SpeculationStatus, SuspicionState, SuspicionStatus,
 };
 pub use storage::{
     CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, StorageReport, StorageStatus,

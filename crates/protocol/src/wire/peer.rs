@@ -155,8 +155,8 @@ pub enum ApplyOutcome {
     Refused,
 }
 
-/// Digests of what all nodes should agree on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Digests of what all nodes should agree on, and whom the sender does not hear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gossip {
     /// Random number that the sender drew when its process started: another one means that it was restarted.
     pub boot: u64,
@@ -164,6 +164,8 @@ pub struct Gossip {
     pub topology: u64,
     /// Digest of the sender's keyspaces.
     pub keyspaces: u64,
+    /// Nodes that the sender itself has not heard of for too long: its testimony against them.
+    pub silent: Vec<NodeIndex>,
 }
 
 impl Message for PeerRequest {

@@ -58,6 +58,8 @@ pub struct NodeStatus {
     pub clients: u32,
     /// Its connections to other nodes.
     pub peers: Vec<PeerStatus>,
+    /// The nodes that it does not believe to be alive.
+    pub suspicions: Vec<SuspicionStatus>,
     /// Operations that it coordinates now.
     pub operations: u32,
     /// Puts that it coordinated since it started.
@@ -96,6 +98,41 @@ pub struct PeerStatus {
     pub rtt: Option<Duration>,
     /// How long it has been in this state.
     pub since: Duration,
+    /// What the path to it shows; `None` when not connected.
+    pub path: Option<PathStatus>,
+}
+
+/// The path to a peer, as the asked node's end of the connection sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStatus {
+    /// Time since the peer was last heard.
+    pub silent_for: Duration,
+    /// Packets sent on the connection.
+    pub sent_packets: u64,
+    /// Those of them that were lost.
+    pub lost_packets: u64,
+}
+
+/// What a node believes of another one that it does not believe to be alive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspicionStatus {
+    /// The node that is suspected.
+    pub node: Name,
+    /// How far it has come.
+    pub state: SuspicionState,
+    /// How long it has been in this state.
+    pub since: Duration,
+    /// The nodes that do not hear it, as far as the asked node knows; itself among them, if it does not.
+    pub observers: Vec<Name>,
+}
+
+/// How far a suspicion has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SuspicionState {
+    /// Somebody does not hear the node.
+    Suspect,
+    /// Several do not hear it, nobody reaches it, and it has not contradicted: it is taken for dead.
+    Convicted,
 }
 
 /// A change to the emulated links of the asked node.

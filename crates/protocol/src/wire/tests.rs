@@ -8,13 +8,14 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, Envelope, Explanation,
-    Failure, FaultCommand, FilesStatus, GetRequest, Gossip, HandoffReply, HandoffRequest,
-    HintsCommand, HintsReport, HintsStatus, HintsWaiting, Invalid, KeyspaceRequest, Kind, Known,
-    LEVELS_MAX, LinkFault, Message, NodeReport, NodeState, NodeStatus, PeerNotice, PeerReply,
-    PeerRequest, PeerStatus, PutBody, PutRequest, QuorumKind, REASON_BYTES_MAX, RepairCommand,
-    RepairReply, RepairReport, RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply,
-    Request, SpeculationStatus, StorageReport, StorageStatus, SyncKind, SyncSpans, SyncStatus,
+    Acknowledged, ApplyOutcome, CacheUsageStatus, CellMeta, ClusterView, DATAGRAM_HEADER_BYTES,
+    Datagram, DatagramError, Envelope, Explanation, Failure, FaultCommand, FilesStatus, GetRequest,
+    Gossip, HandoffReply, HandoffRequest, HintsCommand, HintsReport, HintsStatus, HintsWaiting,
+    Invalid, KeyspaceRequest, Kind, Known, LEVELS_MAX, LinkFault, Message, NodeReport, NodeState,
+    NodeStatus, PathStatus, PeerNotice, PeerReply, PeerRequest, PeerStatus, Pool, PutBody,
+    PutRequest, QuorumKind, REASON_BYTES_MAX, RepairCommand, RepairReply, RepairReport,
+    RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply, Request, SpeculationStatus,
+    StorageReport, StorageStatus, SuspicionState, SuspicionStatus, SyncKind, SyncSpans, SyncStatus,
     VersionSummary, WorkStatus, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
@@ -138,7 +139,19 @@ fn dot() -> Dot {
 }
 
 fn status() -> NodeStatus {
-    let peer = |rtt| PeerStatus { node: name("n2"), rtt, since: SECOND };
+    let path = |_| PathStatus { silent_for: SECOND, sent_packets: 20, lost_packets: 21 };
+    let peer = |rtt: Option<Duration>| PeerStatus {
+        node: name("n2"),
+        rtt,
+        since: SECOND,
+        path: rtt.map(path),
+    };
+    let suspicion = |state| SuspicionStatus {
+        node: name("n3"),
+        state,
+        since: SECOND,
+        observers: vec![name("n1"), name("n2")],
+    };
     NodeStatus {
         version: "0.1.0".to_owned(),
         pid: 1,
@@ -149,6 +162,7 @@ fn status() -> NodeStatus {
         tables: 3,
         clients: 4,
         peers: vec![peer(None), peer(Some(SECOND))],
+        suspicions: [SuspicionState::Suspect, SuspicionState::Convicted].map(suspicion).to_vec(),
         operations: 5,
         puts: 6,
         gets: 7,
@@ -418,7 +432,12 @@ fn peer_notices() -> Vec<PeerNotice> {
         PeerNotice::Applied { operation, outcome: ApplyOutcome::Durable },
         PeerNotice::Applied { operation, outcome: ApplyOutcome::Refused },
         PeerNotice::Cancel { request: 17 },
-        PeerNotice::Gossip(Gossip { boot: 1, topology: 2, keyspaces: 3 }),
+        PeerNotice::Gossip(Gossip {
+            boot: 1,
+            topology: 2,
+            keyspaces: 3,
+            silent: vec![NodeIndex(4), NodeIndex(u16::MAX)],
+        }),
     ]
 }
 
@@ -615,5 +634,33 @@ proptest! {
         let index = at.index(bytes.len());
         bytes[index] = with;
         drop(codec::decode::<Reply>(&bytes));
+    }
+}
+
+// format: datagram v1
+#[test]
+fn a_datagram_is_what_is_drawn() {
+    let datagram = Datagram { pool: Pool::Wan, known: 0x0102, packet: bytes("swim") };
+    let encoded = datagram.encode();
+    assert_eq!(encoded[..], *b"\x01\x01\x02\x01\0\0\0\0\0\0swim");
+    assert_eq!(Datagram::decode(encoded.clone()), Ok(datagram));
+    for got in 0..DATAGRAM_HEADER_BYTES {
+        assert_eq!(Datagram::decode(encoded.slice(..got)), Err(DatagramError::Short { got }));
+    }
+    let other = |at: usize, byte: u8| {
+        let mut bytes = encoded.to_vec();
+        bytes[at] = byte;
+        Datagram::decode(bytes.into())
+    };
+    assert_eq!(other(0, 2), Err(DatagramError::Version { got: 2 }));
+    assert_eq!(other(1, 7), Err(DatagramError::Pool { got: 7 }));
+}
+
+proptest! {
+    #[test]
+    fn a_datagram_of_anything_is_refused_or_comes_back(data: Vec<u8>) {
+        if let Ok(datagram) = Datagram::decode(data.clone().into()) {
+            prop_assert_eq!(datagram.encode(), Bytes::from(data));
+        }
     }
 }

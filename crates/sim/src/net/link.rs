@@ -1,13 +1,16 @@
 //! One end of a link, as the node sees it.
 
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
 use atoll_protocol::identity::Identity;
 use atoll_protocol::wire::{self, Kind, PeerRequest};
+use atoll_quic::PathStatistics;
 use atolldb::env::BoxFuture;
 use atolldb::net::{Link, LinkClose, Protocol, SendFailure};
+use bytes::Bytes;
 
 use super::Net;
 use super::conditions::Fate;
@@ -65,6 +68,37 @@ impl Net {
                     });
                 }
             }
+        }
+    }
+
+    /// Sends a datagram from one end on its way: nothing keeps it in order, and nothing holds it.
+    fn transmit_datagram(&self, (id, side): (u64, usize), datagram: Bytes) {
+        let mut state = self.shared.state.lock();
+        let Some(pair) = state.pairs.get_mut(&id) else { return };
+        let (here, there) = pair.ends_from(side);
+        let direction = (here.owner.process, there.owner.process);
+        drop(state);
+        let net = self.clone();
+        let bytes = datagram.len();
+        let arrive = move || net.deliver_datagram((id, 1 - side), datagram.clone());
+        self.carry(direction, bytes, Arc::new(arrive));
+    }
+
+    fn deliver_datagram(&self, (id, side): (u64, usize), datagram: Bytes) {
+        let now = self.shared.exec.now();
+        let numbers = [id, side as u64, 0, datagram.len() as u64];
+        let mut state = self.shared.state.lock();
+        let Some(pair) = state.pairs.get_mut(&id) else { return };
+        let (here, there) = pair.ends_from(side);
+        let direction = (there.owner.process.0, here.owner.process.0);
+        self.shared
+            .exec
+            .notes()
+            .note("datagram", numbers, || format!("{} → {}", direction.0, direction.1));
+        let waker = pair.arrive_datagram(side, datagram, now);
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -174,6 +208,37 @@ impl Link for SimLink {
                 None => Poll::Pending,
             }
         }))
+    }
+
+    fn send_datagram(&self, datagram: Bytes) -> Result<(), SendFailure> {
+        let mut state = self.net.shared.state.lock();
+        let Some(pair) = state.pairs.get_mut(&self.end.0) else {
+            return Err(SendFailure::Closed);
+        };
+        let (here, _) = pair.ends_from(self.end.1);
+        if !here.speaks() || !self.net.shared.exec.is_alive(here.owner) {
+            return Err(SendFailure::Closed);
+        }
+        drop(state);
+        self.net.transmit_datagram(self.end, datagram);
+        Ok(())
+    }
+
+    fn recv_datagram(&self) -> BoxFuture<'_, Option<Bytes>> {
+        Box::pin(std::future::poll_fn(|context| {
+            let mut state = self.net.shared.state.lock();
+            let Some(pair) = state.pairs.get_mut(&self.end.0) else {
+                return Poll::Ready(None);
+            };
+            match pair.receive_datagram(self.end.1, context.waker()) {
+                Some(datagram) => Poll::Ready(datagram),
+                None => Poll::Pending,
+            }
+        }))
+    }
+
+    fn path(&self) -> PathStatistics {
+        PathStatistics::default()
     }
 
     fn rtt(&self) -> Duration {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
 use atoll_protocol::time::MonoTime;
+use bytes::Bytes;
 
 use crate::exec::{Owner, ProcessId};
 
@@ -19,6 +20,9 @@ pub(super) enum Hearing {
     Silence,
 }
 
+/// Datagrams that wait at one end: the shipped transport's, of the longest ones.
+const DATAGRAMS_MAX: usize = atoll_quic::DATAGRAM_BUFFER_BYTES / atoll_quic::DATAGRAM_BYTES_MAX;
+
 pub(super) struct Pair {
     ends: [End; 2],
 }
@@ -27,6 +31,9 @@ pub(super) struct Pair {
 pub(super) struct End {
     pub(super) owner: Owner,
     inbox: VecDeque<Frame>,
+    datagrams: VecDeque<Bytes>,
+    /// Whoever waits for a datagram.
+    datagram_waker: Option<Waker>,
     /// Whoever waits for a frame, or for the end.
     wakers: Vec<Waker>,
     closed: Option<String>,
@@ -45,6 +52,8 @@ impl End {
         Self {
             owner,
             inbox: VecDeque::new(),
+            datagrams: VecDeque::new(),
+            datagram_waker: None,
             wakers: Vec::new(),
             closed: None,
             is_gone: false,
@@ -114,8 +123,10 @@ impl Pair {
         for end in self.ends.iter_mut().filter(|end| end.owner.process == process) {
             end.is_gone = true;
             end.inbox.clear();
+            end.datagrams.clear();
             end.held.clear();
             wakers.append(&mut end.wakers);
+            wakers.extend(end.datagram_waker.take());
         }
         wakers
     }
@@ -130,6 +141,38 @@ impl Pair {
         here.heard = now;
         here.inbox.push_back(frame);
         std::mem::take(&mut here.wakers)
+    }
+
+    /// A datagram arrives at a side; whom to wake.
+    pub(super) fn arrive_datagram(
+        &mut self,
+        side: usize,
+        datagram: Bytes,
+        now: MonoTime,
+    ) -> Option<Waker> {
+        let (here, _) = self.ends_from(side);
+        if !here.speaks() {
+            return None;
+        }
+        here.heard = now;
+        if here.datagrams.len() >= DATAGRAMS_MAX {
+            here.datagrams.pop_front();
+        }
+        here.datagrams.push_back(datagram);
+        here.datagram_waker.take()
+    }
+
+    /// The next datagram at a side, `None` once it is closed; or the waker is kept.
+    pub(super) fn receive_datagram(&mut self, side: usize, waker: &Waker) -> Option<Option<Bytes>> {
+        let (here, _) = self.ends_from(side);
+        if let Some(datagram) = here.datagrams.pop_front() {
+            return Some(Some(datagram));
+        }
+        if !here.speaks() {
+            return Some(None);
+        }
+        here.datagram_waker = Some(waker.clone());
+        None
     }
 
     /// A frame from a side will never arrive.
@@ -189,6 +232,7 @@ impl Pair {
         }
         here.closed = Some(why.to_owned());
         here.held.clear();
+        here.wakers.extend(here.datagram_waker.take());
         Some(std::mem::take(&mut here.wakers))
     }
 

@@ -23,7 +23,8 @@ fn identity(node: &str) -> Identity {
 }
 
 fn frame(number: u64) -> Frame {
-    let notice = PeerNotice::Gossip(Gossip { boot: number, topology: 0, keyspaces: 0 });
+    let notice =
+        PeerNotice::Gossip(Gossip { boot: number, topology: 0, keyspaces: 0, silent: vec![] });
     let envelope = Envelope { request: number, epoch: Epoch(1), budget: None };
     wire::to_frame(&notice, Bytes::new(), envelope).unwrap()
 }

@@ -10,10 +10,12 @@ use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::wire::{
     self, ApplyOutcome, Kind, PeerNotice, PeerReply, PeerRequest, Reply, Request,
 };
+use atoll_quic::PathStatistics;
 use atolldb::env::BoxFuture;
 use atolldb::net::{
     ConnectFailure, Link, LinkClose, PeerAddress, Protocol, SendFailure, Transport,
 };
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Recorder;
@@ -186,6 +188,18 @@ impl Link for TapLink {
             self.on_received(&frame);
             Some(frame)
         })
+    }
+
+    fn send_datagram(&self, datagram: Bytes) -> Result<(), SendFailure> {
+        self.inner.send_datagram(datagram)
+    }
+
+    fn recv_datagram(&self) -> BoxFuture<'_, Option<Bytes>> {
+        self.inner.recv_datagram()
+    }
+
+    fn path(&self) -> PathStatistics {
+        self.inner.path()
     }
 
     fn rtt(&self) -> Duration {

@@ -1,0 +1,45 @@
+//! Convictions: carried out with enough observers, held back without, dropped when the suspect contradicts.
+
+use atoll_protocol::time::MonoTime;
+use atoll_protocol::wire::Pool;
+use atoll_seeded_bug::{Mutant, seeded_bug};
+use foca::{State, Timer};
+
+use super::super::evidence::observers_needed;
+use super::super::member::Member;
+use super::super::swim::Standing;
+use super::{Detector, Effect};
+
+impl Detector {
+    /// Carries out the convictions for which there are observers enough, and drops those that were contradicted.
+    pub(super) fn try_held(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        for ((pool, node), timer) in std::mem::take(&mut self.held) {
+            if self.suspect(pool, &timer).is_none() {
+                continue;
+            }
+            let observers = self.evidence.observers(node).len();
+            let is_enough = observers >= observers_needed(self.subjects.len());
+            if is_enough || seeded_bug(Mutant::OneObserverConvicts) {
+                self.within(now, pool, effects, |swim, out| swim.fire(timer, out));
+            } else {
+                self.held.insert((pool, node), timer);
+            }
+        }
+    }
+
+    pub(super) fn confront_held(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        for ((pool, _), timer) in self.held.clone() {
+            if let Some(suspect) = self.suspect(pool, &timer) {
+                self.within(now, pool, effects, |swim, out| swim.confront(suspect, out));
+            }
+        }
+    }
+
+    /// The suspect of a conviction, unless it has contradicted.
+    fn suspect(&self, pool: Pool, timer: &Timer<Member>) -> Option<Standing> {
+        let Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return None };
+        let standing = self.pools.get(&pool)?.standing(member_id.node)?;
+        let is_same = standing.member == *member_id && standing.incarnation == *incarnation;
+        (is_same && standing.state == State::Suspect).then_some(standing)
+    }
+}
