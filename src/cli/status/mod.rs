@@ -16,7 +16,7 @@ mod report;
 mod storage;
 
 use atoll_client::{ClusterView, NodeReport, Role};
-use atoll_protocol::wire::{NodeState, NodeStatus};
+use atoll_protocol::wire::{NodeState, NodeStatus, SuspicionState, SuspicionStatus};
 use clap::{ArgAction, Args};
 
 use super::common::{ConnectArgs, ReportArg};
@@ -222,9 +222,24 @@ fn note(report: &NodeReport, status: &NodeStatus, view: &ClusterView) -> String 
     if !lost.is_empty() {
         notes.push(format!("no link to {}", lost.join(" ")));
     }
+    notes.extend(status.suspicions.iter().map(distrust));
     if status.lww_dropped > 0 {
         notes.push(format!("{} lww write(s) dropped", status.lww_dropped));
     }
     debug_assert!(status.peers.iter().all(|peer| peer.node != report.node));
     notes.join(", ")
+}
+
+/// Whom a node does not believe to be alive, since when, and who does not hear it.
+fn distrust(suspicion: &SuspicionStatus) -> String {
+    let verb = match suspicion.state {
+        SuspicionState::Suspect => "suspects",
+        SuspicionState::Convicted => "convicted",
+    };
+    let observers: Vec<&str> = suspicion.observers.iter().map(|node| node.as_str()).collect();
+    let by = match observers.as_slice() {
+        [] => String::new(),
+        _ => format!(", not heard by {}", observers.join(" ")),
+    };
+    format!("{verb} {} ({}{by})", suspicion.node, span(suspicion.since))
 }

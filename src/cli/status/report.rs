@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use atoll_client::NodeReport;
-use atoll_protocol::wire::{NodeState, NodeStatus};
+use atoll_protocol::ids::Name;
+use atoll_protocol::wire::{NodeState, NodeStatus, SuspicionState};
 use serde::Serialize;
 
 use super::Status;
@@ -62,6 +63,7 @@ struct UpJson<'a> {
     tables: u32,
     clients: u32,
     peers: Vec<PeerJson<'a>>,
+    suspicions: Vec<SuspicionJson<'a>>,
     operations: u32,
     puts: u64,
     gets: u64,
@@ -84,6 +86,17 @@ struct PeerJson<'a> {
     node: &'a str,
     rtt_us: Option<u64>,
     since_ms: u64,
+    silent_for_ms: Option<u64>,
+    sent_packets: Option<u64>,
+    lost_packets: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct SuspicionJson<'a> {
+    node: &'a str,
+    state: &'static str,
+    since_ms: u64,
+    observers: Vec<&'a str>,
 }
 
 /// The document of `status`.
@@ -130,6 +143,18 @@ fn up(status: &NodeStatus) -> UpJson<'_> {
         node: peer.node.as_str(),
         rtt_us: peer.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
         since_ms: millis(peer.since),
+        silent_for_ms: peer.path.map(|path| millis(path.silent_for)),
+        sent_packets: peer.path.map(|path| path.sent_packets),
+        lost_packets: peer.path.map(|path| path.lost_packets),
+    });
+    let suspicions = status.suspicions.iter().map(|suspicion| SuspicionJson {
+        node: suspicion.node.as_str(),
+        state: match suspicion.state {
+            SuspicionState::Suspect => "suspect",
+            SuspicionState::Convicted => "convicted",
+        },
+        since_ms: millis(suspicion.since),
+        observers: suspicion.observers.iter().map(Name::as_str).collect(),
     });
     UpJson {
         version: &status.version,
@@ -141,6 +166,7 @@ fn up(status: &NodeStatus) -> UpJson<'_> {
         tables: status.tables,
         clients: status.clients,
         peers: peers.collect(),
+        suspicions: suspicions.collect(),
         operations: status.operations,
         puts: status.puts,
         gets: status.gets,

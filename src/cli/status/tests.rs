@@ -5,8 +5,8 @@ use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
 use atoll_protocol::wire::{
-    CacheUsageStatus, FilesStatus, PeerStatus, SpeculationStatus, SyncKind, SyncSpans, SyncStatus,
-    WorkStatus,
+    CacheUsageStatus, FilesStatus, PeerStatus, SpeculationStatus, SuspicionState, SuspicionStatus,
+    SyncKind, SyncSpans, SyncStatus, WorkStatus,
 };
 
 use super::*;
@@ -227,4 +227,29 @@ fn storage_as_a_document_has_every_fact() {
         "node": "eu-2", "dc": "eu", "state": "silent", "reason": "timed out"
     });
     assert_eq!(*silent, expected);
+}
+
+#[test]
+fn suspicions_are_told_with_their_observers() {
+    let mut status = status(&[]);
+    let suspicion = |node: &str, state, observers: &[&str]| SuspicionStatus {
+        node: name(node),
+        state,
+        since: Duration::from_secs(12),
+        observers: observers.iter().map(|observer| name(observer)).collect(),
+    };
+    let NodeState::Up(first) = &mut status.reports[0].state else { panic!("it is up") };
+    first.suspicions = vec![
+        suspicion("eu-2", SuspicionState::Suspect, &[]),
+        suspicion("us-1", SuspicionState::Convicted, &["eu-1", "eu-2"]),
+    ];
+    let told = "suspects eu-2 (12s), convicted us-1 (12s, not heard by eu-1 eu-2)";
+    let lines = status.lines();
+    assert!(lines.iter().any(|line| line.contains(told)), "{lines:#?}");
+    let document = serde_json::to_value(report::of(&status)).unwrap();
+    let expected = serde_json::json!([
+        { "node": "eu-2", "state": "suspect", "since_ms": 12_000, "observers": [] },
+        { "node": "us-1", "state": "convicted", "since_ms": 12_000, "observers": ["eu-1", "eu-2"] },
+    ]);
+    assert_eq!(document["nodes"][0]["suspicions"], expected);
 }
