@@ -18,7 +18,7 @@ use atoll_protocol::quorum::Level;
 use atoll_protocol::record::Record;
 use atoll_protocol::time::{MonoTime, WallTime};
 use atoll_protocol::version::{Context, Dot, Timestamp};
-use atoll_protocol::wire::Failure;
+use atoll_protocol::wire::{Failure, SuspicionState};
 use bytes::Bytes;
 
 /// Index into [`History::keys`].
@@ -205,8 +205,25 @@ pub struct History {
     pub incarnations: BTreeMap<NodeIndex, Vec<Incarnation>>,
     /// What each owner of each key stores after everything has healed and every key was read at `ALL`.
     pub finals: BTreeMap<(KeyId, NodeIndex), Final>,
+    /// When a running node's process ended, whatever ended it.
+    pub deaths: Vec<(NodeIndex, MonoTime)>,
+    /// Every change of what a node believes of another one, as it was seen four times a second.
+    pub verdicts: Vec<Verdict>,
     /// Findings of the world itself: panics, exceeded bounds, nodes that did not come back.
     pub findings: Vec<Violation>,
+}
+
+/// A node has changed its mind about another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Who believes it.
+    pub observer: NodeIndex,
+    /// Of whom.
+    pub node: NodeIndex,
+    /// What; `None` for alive.
+    pub state: Option<SuspicionState>,
+    /// When it was seen.
+    pub at: MonoTime,
 }
 
 /// A broken promise.

@@ -40,6 +40,7 @@ pub const KNOWN: &[&str] = &[
     "crash during start",
     "damaged disk replaced",
     "keyspace created under faults",
+    "node convicted",
     "node stopped itself",
     "older record not sent",
     "power loss of all nodes at the end",

@@ -102,6 +102,16 @@ impl Conditions {
         self.effects(from, to).any(|effect| effect == Effect::Cut)
     }
 
+    /// Whether what is sent this way is cut off, or loses or delays so much that nothing may be heard for seconds.
+    pub(super) fn is_troubled(&self, from: ProcessId, to: ProcessId) -> bool {
+        self.effects(from, to).any(|effect| match effect {
+            Effect::Cut => true,
+            Effect::Degrade { loss_per_mille, jitter, bytes_per_second, .. } => {
+                loss_per_mille >= 300 || jitter >= Duration::from_secs(1) || bytes_per_second > 0
+            }
+        })
+    }
+
     /// Smoothed round-trip time as a connection would measure it.
     pub(super) fn rtt(&self, a: ProcessId, b: ProcessId) -> Duration {
         if self.is_local(a, b) { Duration::from_micros(500) } else { self.rtt }

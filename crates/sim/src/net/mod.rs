@@ -156,6 +156,12 @@ impl Net {
         peers.len()
     }
 
+    /// Whether hardly anything gets through between two processes, one way or the other, or only late.
+    pub fn is_troubled(&self, a: ProcessId, b: ProcessId) -> bool {
+        let conditions = self.shared.conditions.lock();
+        conditions.is_troubled(a, b) || conditions.is_troubled(b, a)
+    }
+
     /// What the network did to frames, by kind.
     pub fn injected(&self) -> BTreeMap<&'static str, u64> {
         self.shared.conditions.lock().injected.clone()

@@ -18,7 +18,10 @@ use crate::history::{Final, Key, KeyId, Outcome};
 use crate::record::Recorder;
 use crate::world::World;
 
-use super::rest::{check_hints, check_keyspaces, check_repair, check_rest, heal_without_reads};
+use super::rest::{
+    check_belief, check_belief_stands, check_hints, check_keyspaces, check_repair, check_rest,
+    heal_without_reads,
+};
 use super::visitor::{PATIENCE, READ_DEADLINE, new_client};
 
 /// Longest warm-up: nodes start within a second and dial each other twice.
@@ -190,6 +193,7 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
         world.recorder.find("I13 liveness", format!("not every node came back: {missing}"));
         return;
     }
+    check_belief(world);
     heal_without_reads(world, keys);
     for round in 0..2 {
         if !read_all(world, keys) {
@@ -210,6 +214,7 @@ fn liveness(world: &mut World, keys: &[KeyId], resting: &[BTreeMap<&'static str,
     check_rest(world, resting);
     check_hints(world);
     world.judge_speculation();
+    check_belief_stands(world);
     check_repair(world);
     check_keyspaces(world);
 }

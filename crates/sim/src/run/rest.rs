@@ -41,6 +41,29 @@ pub(super) fn heal_without_reads(world: &mut World, keys: &[KeyId]) {
     }
 }
 
+/// Longest time until everybody believes in everybody, once all are connected: a suspicion that was under way when the last
+/// link came back is contradicted within seconds.
+const BELIEF: Duration = Duration::from_secs(20);
+
+/// Once everything is connected, everybody believes in everybody (I9).
+pub(super) fn check_belief(world: &mut World) {
+    let end = world.exec.now().after(BELIEF);
+    while let Some(distrust) = world.describe_distrust() {
+        if world.exec.now() >= end {
+            return world.recorder.find("I9 who is alive is believed to be", distrust);
+        }
+        let step = world.exec.now().after(HEALING_STEP).min(end);
+        world.run_until(step, |_| false);
+    }
+}
+
+/// And goes on doing so.
+pub(super) fn check_belief_stands(world: &World) {
+    if let Some(distrust) = world.describe_distrust() {
+        world.recorder.find("I9 who is alive is believed to be", format!("at rest, {distrust}"));
+    }
+}
+
 /// Whether all owners of `key` can be read and hold the same.
 fn do_owners_agree(world: &World, key: KeyId) -> bool {
     let owners = match world.recorder.state().history.keys.get(key.0) {

@@ -51,6 +51,7 @@ impl World {
         for number in 0..self.nodes.len() {
             self.boot_after(number, Duration::from_millis(50 * number as u64));
         }
+        self.watch_verdicts();
     }
 
     pub(super) fn boot_after(&mut self, number: usize, delay: Duration) {
@@ -82,6 +83,10 @@ impl World {
     pub(super) fn kill(&mut self, number: usize, loss: Loss) {
         self.judge_speculation_of(number);
         let Some(member) = self.nodes.get_mut(number) else { return };
+        if member.is_up() {
+            let (node, at) = (member.own.0, self.exec.now());
+            self.recorder.state().history.deaths.push((node, at));
+        }
         self.exec.notes().note("kill", [number as u64, 0, 0, 0], || format!("{loss:?}"));
         member.disk.halt();
         let life = member.life.take();

@@ -19,6 +19,7 @@
 mod life;
 mod nemesis;
 mod speculation;
+mod verdicts;
 mod tiers;
 mod shape;
 
@@ -46,6 +47,7 @@ pub use life::REPAIR_CYCLE;
 
 use shape::client_identity;
 use tiers::Carrier;
+use verdicts::Verdicts;
 
 /// Machines of clients that stand in a datacenter; a plan has 8 clients, and each phase adds a few readers. Any more
 /// would be far from every node.
@@ -62,6 +64,8 @@ enum Command {
     Begin(usize),
     /// A fault ends.
     End(usize),
+    /// Look at who suspects whom.
+    Look,
 }
 
 /// The world.
@@ -81,6 +85,7 @@ pub struct World {
     /// Faults that took effect, by kind.
     injected: BTreeMap<String, u64>,
     is_healing: bool,
+    verdicts: Verdicts,
 }
 
 /// Whether a clean stop is under way.
@@ -156,6 +161,7 @@ impl World {
             commands: Arc::default(),
             injected: BTreeMap::new(),
             is_healing: false,
+            verdicts: Verdicts::default(),
         })
     }
 
@@ -346,6 +352,7 @@ impl World {
             Command::Stopped { node, result } => self.on_stopped(node, result),
             Command::Begin(fault) => self.begin(fault),
             Command::End(fault) => self.end(fault),
+            Command::Look => self.look(),
         }
     }
 

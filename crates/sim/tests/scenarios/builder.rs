@@ -132,6 +132,18 @@ impl Scenario {
         self
     }
 
+    /// How long the time of trouble lasts.
+    pub(crate) fn lasting(mut self, safety_ms: u64) -> Self {
+        self.plan.safety_ms = safety_ms;
+        self
+    }
+
+    /// Over real QUIC.
+    pub(crate) fn over_quic(mut self) -> Self {
+        self.plan.tier = Tier::Quic;
+        self
+    }
+
     /// Other seeds than the usual ones.
     pub(crate) fn seeds(mut self, seeds: RangeInclusive<u64>) -> Self {
         self.seeds = seeds;

@@ -32,6 +32,19 @@ pub(crate) fn cut(from: &[u16], to: &[u16]) -> FaultKind {
     FaultKind::Cut { from: from.to_vec(), to: to.to_vec() }
 }
 
+/// Frames and datagrams are lost, so many of a thousand, whoever sends them to whom.
+pub(crate) fn loss(nodes: u16, loss_per_mille: u32) -> FaultKind {
+    let all: Vec<u16> = (0..nodes).collect();
+    FaultKind::Degrade {
+        from: all.clone(),
+        to: all,
+        loss_per_mille,
+        duplicate_per_mille: 0,
+        jitter_ms: 0,
+        bytes_per_second: 0,
+    }
+}
+
 /// The disk has no room.
 pub(crate) fn disk_full(node: u16) -> FaultKind {
     FaultKind::DiskFull { node }
