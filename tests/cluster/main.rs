@@ -13,6 +13,7 @@
 //! | `dev` | a local cluster of processes that comes back, and goes |
 //! | `wan` | local levels do not know that there is an ocean |
 //! | `repair` | replicas become equal by themselves (P7) |
+//! | `detection` | who is dead is convicted by the others, and nobody else is |
 //! | `kills` | an acknowledged write survives kill -9 (P1) |
 //!
 //! No test asserts that something is fast, except where the promise is that a local level does not wait for another
@@ -43,6 +44,8 @@ mod dev;
 mod wan;
 
 mod repair;
+
+mod detection;
 
 mod kills;
 

@@ -90,6 +90,16 @@ impl NodeProcess {
         self.child.wait().unwrap();
     }
 
+    /// Lets it stand still, with SIGSTOP.
+    pub(crate) fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+
+    /// Lets it go on, with SIGCONT.
+    pub(crate) fn resume(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
+    }
+
     /// Asks it to stop with SIGTERM and waits for its end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let pid = Pid::from_child(&self.child);
