@@ -284,7 +284,7 @@ impl Detector {
             }
         }
         self.try_held(now, effects);
-        self.confront_held(now, effects);
+        self.confront_suspects(now, effects);
     }
 
     fn on_timer(

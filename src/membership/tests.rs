@@ -324,6 +324,25 @@ fn a_cut_that_others_do_not_see_convicts_nobody() {
 }
 
 #[test]
+fn a_suspicion_does_not_outlive_its_cause_though_who_began_it_dies() {
+    let mut cluster = Cluster::start(&[4]);
+    // Node 3 answers nobody until the first has told everybody of its suspicion; then that one dies.
+    (0..3).for_each(|other| cluster.cut(3, other));
+    let everybody_knows = |cluster: &Cluster| {
+        let suspects = |node: u16| cluster.nodes[&index(node)].judged.get(&index(3)).copied();
+        [0, 1, 2].into_iter().all(|node| suspects(node) == Some(Judgement::Suspect))
+    };
+    while !everybody_knows(&cluster) {
+        cluster.step();
+    }
+    cluster.cuts.clear();
+    cluster.kill(0);
+    cluster.run(Duration::from_secs(8));
+    assert_eq!((cluster.opinion(1, 3), cluster.opinion(2, 3)), (None, None));
+    cluster.convicted_after(0, Duration::from_secs(1));
+}
+
+#[test]
 fn who_stood_still_judges_nobody_and_returns() {
     let mut cluster = Cluster::start(&[3]);
     cluster.nodes.get_mut(&index(0)).unwrap().is_paused = true;

@@ -27,10 +27,16 @@ impl Detector {
         }
     }
 
-    pub(super) fn confront_held(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
-        for ((pool, _), timer) in self.held.clone() {
-            if let Some(suspect) = self.suspect(pool, &timer) {
-                self.within(now, pool, effects, |swim, out| swim.confront(suspect, out));
+    /// Tells every suspect that it is one. Gossip ends after a few packets, and whoever began a suspicion may have died
+    /// since: nobody else would ever end it, as answers to probes do not.
+    pub(super) fn confront_suspects(&mut self, now: MonoTime, effects: &mut Vec<Effect>) {
+        for pool in [Pool::Lan, Pool::Wan] {
+            for node in self.others() {
+                let standing = self.pools.get(&pool).and_then(|swim| swim.standing(node));
+                if let Some(suspect) = standing.filter(|standing| standing.state == State::Suspect)
+                {
+                    self.within(now, pool, effects, |swim, out| swim.confront(suspect, out));
+                }
             }
         }
     }
