@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::Failure;
+use crate::load::pause;
 
 /// Longest wait for the nodes to start.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -39,7 +40,7 @@ impl DevCluster {
             if since.elapsed() > START_MAX {
                 return Err(format!("the cluster does not start: {error}").into());
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            pause(Duration::from_millis(300)).await;
         }
         Ok(cluster)
     }
@@ -87,9 +88,9 @@ impl DevCluster {
         let since = Instant::now();
         while since.elapsed() < span {
             kill_process(pid, Signal::STOP)?;
-            tokio::time::sleep(Duration::from_millis(99)).await;
+            pause(Duration::from_millis(99)).await;
             kill_process(pid, Signal::CONT)?;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            pause(Duration::from_millis(1)).await;
         }
         Ok(())
     }

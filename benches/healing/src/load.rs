@@ -73,7 +73,7 @@ impl Load {
     pub(crate) async fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         while self.under_way.load(Ordering::Relaxed) > 0 {
-            tokio::time::sleep(TICK).await;
+            pause(TICK).await;
         }
     }
 
@@ -127,7 +127,7 @@ impl Load {
         while !self.stopped.load(Ordering::Relaxed) {
             let due = began + spacing * number;
             if due > Instant::now() {
-                tokio::time::sleep(TICK.min(due - Instant::now())).await;
+                pause(TICK.min(due - Instant::now())).await;
                 continue;
             }
             number += 1;
@@ -199,4 +199,10 @@ impl Phase {
 
 fn key(number: u64) -> String {
     format!("key-{number:08}")
+}
+
+/// Lets time pass: this measures what happens meanwhile, and asserts nothing.
+pub(crate) async fn pause(span: Duration) {
+    // bounded poll: every caller counts its rounds, or names a span
+    tokio::time::sleep(span).await;
 }

@@ -14,7 +14,7 @@ use atoll_client::{Client, HintsCommand, Level, RepairCommand, ReplicaState};
 use clap::{Parser, Subcommand};
 
 use cluster::DevCluster;
-use load::{Load, Shape};
+use load::{Load, Shape, pause};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -99,25 +99,25 @@ async fn measure(
     let Arguments { rate, value_bytes, keys, gets_percent, .. } = *arguments;
     let shape = Shape { rate, value_bytes, keys, gets_percent, level };
     let load = Load::start(client.clone(), shape);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    pause(Duration::from_secs(3)).await;
     load.phase("warm-up");
-    tokio::time::sleep(Duration::from_secs(arguments.before)).await;
+    pause(Duration::from_secs(arguments.before)).await;
     load.phase("before");
     if matches!(arguments.scene, Scene::Slow { .. }) {
         cluster.slow_down(lost, Duration::from_secs(5)).await?;
         load.phase("first seconds slow");
         cluster.slow_down(lost, away.saturating_sub(Duration::from_secs(5))).await?;
         load.phase("slow");
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        pause(Duration::from_secs(10)).await;
         load.phase("after");
         load.stop().await;
         load.report("before");
         return Ok(());
     }
     cluster.steer("kill", lost).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pause(Duration::from_secs(1)).await;
     load.phase("first second away");
-    tokio::time::sleep(away.saturating_sub(Duration::from_secs(1))).await;
+    pause(away.saturating_sub(Duration::from_secs(1))).await;
     load.phase("away");
     println!("hints for {lost}: {}", waiting(&client).await?);
     let returned = Instant::now();
@@ -151,7 +151,7 @@ async fn until<F: Future<Output = Result<bool, Failure>>>(
         if since.elapsed() > HEALING_MAX {
             return Err(format!("not healed within {HEALING_MAX:?}").into());
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        pause(Duration::from_millis(200)).await;
     }
     Ok(())
 }

@@ -268,6 +268,7 @@ impl PutMachine {
         let answer = match spec.failed_clause(&self.tally) {
             None => {
                 let held = self.stand_ins.acked();
+                debug_assert!(held <= self.tally.acked_total(), "fallbacks count among all");
                 Ok(PutOutcome { acked: self.tally.acked_total() - held, held })
             }
             Some(shortfall) => Err(PutError::Unknown(shortfall)),

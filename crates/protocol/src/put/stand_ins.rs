@@ -72,6 +72,7 @@ impl StandIns {
             return None;
         }
         stand_in.state = StandInState::Acked;
+        debug_assert!(self.has_acked(slot), "it counts once, here");
         self.dcs.get(slot).copied()
     }
 
@@ -86,6 +87,7 @@ impl StandIns {
 
     /// How many have.
     pub(super) fn acked(&self) -> u16 {
+        debug_assert_eq!(self.slots.len(), self.dcs.len(), "a slot for each replica");
         let acked = (0..self.slots.len()).filter(|&slot| self.has_acked(slot)).count();
         u16::try_from(acked).unwrap_or(u16::MAX)
     }
@@ -142,6 +144,8 @@ impl PutMachine {
     fn stand_in(&mut self, slot: usize, out: &mut Vec<PutEffect>) -> bool {
         let owner = self.plan.replicas.get(slot).map(|replica| replica.node);
         let (Some(owner), Some(to)) = (owner, self.stand_ins.assign(slot)) else { return false };
+        assert!(owner != to, "nobody stands in for itself");
+        debug_assert!(self.position(to).is_none(), "a fallback is no replica of the key");
         out.push(PutEffect::Hold { to, owner });
         true
     }
