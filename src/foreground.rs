@@ -168,12 +168,17 @@ mod tests {
         MonoTime::ZERO.after(Duration::from_secs(second))
     }
 
-    /// A second with 100 requests of `millis` each, and perhaps background work; the rest after a step.
-    fn second(foreground: &Foreground, number: u64, millis: u64, works: bool) -> Duration {
+    /// A second with 100 requests of `millis` each.
+    fn second(foreground: &Foreground, number: u64, millis: u64) {
         for _ in 0..100 {
             foreground.note(at(number), Duration::from_millis(millis));
         }
-        if works { foreground.rest(at(number), STEP) } else { Duration::ZERO }
+    }
+
+    /// The same, with a step of background work in it; how long it rests.
+    fn working_second(foreground: &Foreground, number: u64, millis: u64) -> Duration {
+        second(foreground, number, millis);
+        foreground.rest(at(number), STEP)
     }
 
     #[test]
@@ -190,10 +195,10 @@ mod tests {
         let foreground = Foreground::default();
         assert_eq!(foreground.rest(at(5), STEP), STEP, "no requests");
         for number in 10..20 {
-            second(&foreground, number, 2, false);
+            second(&foreground, number, 2);
         }
         for number in 20..30 {
-            assert_eq!(second(&foreground, number, 2, true), STEP);
+            assert_eq!(working_second(&foreground, number, 2), STEP);
         }
     }
 
@@ -201,14 +206,14 @@ mod tests {
     fn requests_that_suffer_get_room_and_give_it_back() {
         let foreground = Foreground::default();
         for number in 10..20 {
-            second(&foreground, number, 2, false);
+            second(&foreground, number, 2);
         }
         let rests: Vec<Duration> =
-            (20..30).map(|number| second(&foreground, number, 20, true)).collect();
+            (20..30).map(|number| working_second(&foreground, number, 20)).collect();
         assert!(rests.is_sorted() && rests.last() == Some(&(STEP * 32)), "{rests:?}");
         // What is calm has not become what it is under the work.
         let rests: Vec<Duration> =
-            (30..50).map(|number| second(&foreground, number, 2, true)).collect();
+            (30..50).map(|number| working_second(&foreground, number, 2)).collect();
         assert_eq!(rests.last(), Some(&STEP), "{rests:?}");
     }
 
@@ -222,7 +227,7 @@ mod tests {
     fn few_requests_tell_nothing() {
         let foreground = Foreground::default();
         for number in 10..20 {
-            second(&foreground, number, 2, false);
+            second(&foreground, number, 2);
         }
         for number in 20..30 {
             foreground.note(at(number), Duration::from_secs(1));
