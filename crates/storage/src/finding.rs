@@ -1,4 +1,4 @@
-//! What inspections say: [`Damage`], [`Note`], and [`Item`] for one structure of a file.
+//! What inspections say: [`Damage`], [`KeyRange`] for keys, [`Note`], and [`Item`] for one structure of a file.
 //!
 //! Made by the scrub, by [`verify_store`](crate::verify_store) and by [`dump_file`](crate::dump_file); data, not errors,
 //! because an inspection goes on behind what it finds.
@@ -47,6 +47,23 @@ impl Damage {
 impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at offset {}: {}", self.file, self.offset, self.what)
+    }
+}
+
+/// Keys from `first` to `last`, both inclusive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyRange {
+    /// The lowest key.
+    pub first: Bytes,
+    /// The highest key.
+    pub last: Bytes,
+}
+
+impl KeyRange {
+    /// Whether one of `ranges`, which ascend without overlap, has all of this one.
+    pub(crate) fn is_within(&self, ranges: &[KeyRange]) -> bool {
+        let at = ranges.partition_point(|range| range.last < self.last);
+        ranges.get(at).is_some_and(|range| range.first <= self.first)
     }
 }
 

@@ -85,11 +85,11 @@ pub use batch::Batch;
 pub use cache::{CacheStatistics, CacheUsage};
 pub use disk::{Disk, DiskFile, Lock, LockError, OpenHow, RealDisk, SyncError};
 pub use engine::{
-    Budget, DigestPage, Engine, LevelShape, Pending, Progress, ScanLimit, ScanPage, ScrubPosition,
-    ScrubStep, Snapshot, Statistics, Status, Work,
+    Budget, DigestPage, Engine, LevelShape, Pending, Progress, Salvaged, ScanLimit, ScanPage,
+    ScrubPosition, ScrubStep, Snapshot, Statistics, Status, Survey, Work,
 };
 pub use error::{Error, Limit};
-pub use finding::{Damage, Field, Item, Note};
+pub use finding::{Damage, Field, Item, KeyRange, Note};
 pub use inspect::{Checked, FileFormat, InspectError, StoreReport, dump_file, verify_store};
 pub use merge::{MergeError, MergeOperator};
 pub use options::{Compression, Durability, Options};

@@ -83,9 +83,9 @@ pub(crate) struct Part {
     /// What was written.
     pub(crate) finished: Finished,
     /// Bytes of keys and values taken.
-    taken_bytes: u64,
+    pub(super) taken_bytes: u64,
     /// The first key that was not taken.
-    stopped_at: Option<Bytes>,
+    pub(super) stopped_at: Option<Bytes>,
 }
 
 /// Cuts a unit into at most `pieces_max` pieces of about `budget_bytes` each, at partition boundaries.
@@ -187,6 +187,7 @@ fn merge_runs(
             Floor::Bottom => job.making.options.compression_bottom,
         },
         table_bytes: job.making.options.table_bytes,
+        mended: Vec::new(),
     };
     let mut merged = MergedRuns::new(runs, Arc::clone(job.dropped));
     let mut outputs = Outputs::new(job.making, placing);
@@ -206,7 +207,7 @@ fn merge_runs(
 }
 
 /// What the parts have made for `level`, and the first key that was not taken.
-fn gather_parts(parts: Vec<Part>, level: usize) -> (Outcome, Option<Bytes>) {
+pub(super) fn gather_parts(parts: Vec<Part>, level: usize) -> (Outcome, Option<Bytes>) {
     let mut outcome = Outcome::default();
     let mut stopped_at = None;
     for part in parts {
@@ -223,7 +224,7 @@ fn gather_parts(parts: Vec<Part>, level: usize) -> (Outcome, Option<Bytes>) {
 }
 
 /// The named tables of a level, in visiting order.
-fn select(version: &Version, level: usize, file_ids: &[u64]) -> Vec<LiveTable> {
+pub(super) fn select(version: &Version, level: usize, file_ids: &[u64]) -> Vec<LiveTable> {
     let tables = version.level(level).iter();
     let selected: Vec<_> =
         tables.filter(|live| file_ids.contains(&live.file_id())).cloned().collect();
@@ -237,7 +238,12 @@ fn chain(tables: &[LiveTable], piece: &Piece) -> Result<Run, Error> {
 }
 
 /// Removes or trims the inputs of one level, given the first key that was not moved.
-fn retire(outcome: &mut Outcome, level: usize, inputs: &[LiveTable], stopped_at: Option<&Bytes>) {
+pub(super) fn retire(
+    outcome: &mut Outcome,
+    level: usize,
+    inputs: &[LiveTable],
+    stopped_at: Option<&Bytes>,
+) {
     for live in inputs {
         match stopped_at {
             Some(key) if live.key_first() >= key => {} // not reached

@@ -7,7 +7,8 @@
 //! 3. When the budget is spent at a key, the unit ends there: inputs that go on are *trimmed* to that key, inputs
 //!    that are used up leave. The next unit continues with the trimmed ones.
 //! 4. [`choose_files`] decides which value files to empty; [`relocate`] rewrites a table without pointers into them.
-//! 5. The engine commits removals, trims and additions as one manifest edit.
+//! 5. [`salvage`] rewrites a damaged table without what cannot be read.
+//! 6. The engine commits removals, trims and additions as one manifest edit.
 //!
 //! Invariants
 //! - A unit reads and writes at most about its budget, whatever the overlap of the tables.
@@ -16,6 +17,8 @@
 //! - Deletes and operands lose their floor only if no deeper level overlaps the inputs.
 //!
 //! Source: LevelDB's leveled compaction; the trimming is ours, in the spirit of TigerBeetle's paced compaction.
+
+mod salvage;
 
 mod execute;
 
@@ -28,3 +31,4 @@ mod outputs;
 pub(crate) use execute::{Job, Outcome, Part, Piece, combine, merge_piece, relocate, split};
 pub(crate) use outputs::{Counts, FileIds, Making, Outputs, Placing, Values};
 pub(crate) use relocation::{Demand, FileShape, choose_files};
+pub(crate) use salvage::{live_lost, salvage};

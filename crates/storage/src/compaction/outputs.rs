@@ -24,6 +24,7 @@ use crate::codec::length_u32;
 use crate::entry::{Entry, Fetch, Payload, Pointer, Value};
 use crate::error::Error;
 use crate::files::{FileKind, ROOT};
+use crate::finding::KeyRange;
 use crate::fold::Fold;
 use crate::options::{Compression, Options};
 use crate::sstable::{Table, TableContext, TableMeta, TableShape, TableWriter};
@@ -83,6 +84,8 @@ pub(crate) struct Placing {
     pub(crate) compression: Compression,
     /// A table that has reached this many bytes is finished.
     pub(crate) table_bytes: u64,
+    /// Keys whose entries are left out if their values are to leave their file and cannot be read.
+    pub(crate) mended: Vec<KeyRange>,
 }
 
 /// New tables being written.
@@ -198,7 +201,9 @@ impl<'a> Outputs<'a> {
         let (entry, written) = match entry.value.payload() {
             None => (entry, 0),
             Some(payload) => {
-                let (payload, written) = self.place(key, &entry, payload)?;
+                let Some((payload, written)) = self.place(key, &entry, payload)? else {
+                    return Ok(0);
+                };
                 let value = entry.value.with_payload(payload);
                 (Entry { sequence: entry.sequence, value }, written)
             }
@@ -212,40 +217,46 @@ impl<'a> Outputs<'a> {
         Ok(written)
     }
 
-    /// Where a payload goes, and the bytes that were written for that.
+    /// Where a payload goes, and the bytes that were written for that; `None` if its entry is to be left out.
     fn place(
         &mut self,
         key: &[u8],
         entry: &Entry,
         payload: &Payload,
-    ) -> Result<(Payload, u64), Error> {
+    ) -> Result<Option<(Payload, u64)>, Error> {
         let separate = payload.len() >= self.making.options.value_separation_bytes;
-        match payload {
-            Payload::Inline(bytes) if separate => self.write_value(key, entry, bytes),
-            Payload::Inline(_) => Ok((payload.clone(), 0)),
-            Payload::Logged { bytes, .. } if !separate => Ok((Payload::Inline(bytes.clone()), 0)),
+        Ok(Some(match payload {
+            Payload::Inline(bytes) if separate => self.write_value(key, entry, bytes)?,
+            Payload::Inline(_) => (payload.clone(), 0),
+            Payload::Logged { bytes, .. } if !separate => (Payload::Inline(bytes.clone()), 0),
             Payload::Logged { bytes, offset, digest } => {
                 let file_id = self.placing.logged_in.expect("only a flush has logged payloads");
                 let (bytes, offset, digest) = (length_u32(bytes.len()), *offset, *digest);
-                Ok((Payload::Stored(Pointer { file_id, offset, bytes, digest }), 0))
+                (Payload::Stored(Pointer { file_id, offset, bytes, digest }), 0)
             }
             Payload::Stored(pointer) if self.placing.leaving.contains(&pointer.file_id) => {
                 match self.making.values.fetch(pointer) {
-                    Ok(bytes) => self.write_value(key, entry, &bytes),
+                    Ok(bytes) => self.write_value(key, entry, &bytes)?,
                     Err(Error::Corrupt { .. }) if seeded_bug(Mutant::RelocationBlessesDamage) => {
-                        self.write_value(key, entry, &Bytes::from_static(b"anything"))
+                        self.write_value(key, entry, &Bytes::from_static(b"anything"))?
                     }
+                    Err(Error::Corrupt { .. }) if self.is_mended(key) => return Ok(None),
                     Err(Error::Corrupt { .. }) => {
                         // The damage stays where readers report it; the file cannot be emptied before it is repaired.
                         self.counts.damaged_values += 1;
                         self.damaged.insert(pointer.file_id);
-                        Ok((payload.clone(), 0))
+                        (payload.clone(), 0)
                     }
-                    Err(error) => Err(error),
+                    Err(error) => return Err(error),
                 }
             }
-            Payload::Stored(_) => Ok((payload.clone(), 0)),
-        }
+            Payload::Stored(_) => (payload.clone(), 0),
+        }))
+    }
+
+    fn is_mended(&self, key: &[u8]) -> bool {
+        let key = Bytes::copy_from_slice(key);
+        KeyRange { first: key.clone(), last: key }.is_within(&self.placing.mended)
     }
 
     fn write_value(

@@ -79,6 +79,7 @@ impl Engine {
             leaving: BTreeSet::new(),
             compression: self.options.compression,
             table_bytes: u64::MAX,
+            mended: Vec::new(),
         };
         let mut outputs = Outputs::new(self.making(&reading), placing);
         memtable.walk(version.dropped(), |key, stack| {

@@ -6,7 +6,8 @@
 //! 2. Reads go through `view.rs`: a view of one moment, without locks; `scan.rs` cuts pages, `snapshot.rs` keeps views.
 //! 3. Background work goes through `maintain.rs`, one bounded unit per call: `flush.rs`, `compact.rs`; both install what
 //!    they made through `install.rs`; `removal.rs` unlinks what is left over.
-//! 4. `recovery.rs` opens, `health.rs` says whether the engine still serves.
+//! 4. `scrub.rs` finds damaged files, `salvage.rs` gets rid of them.
+//! 5. `recovery.rs` opens, `health.rs` says whether the engine still serves.
 //!
 //! Invariants
 //! - Lock order: `writing`, `inserting`, `spare`, `flushing`, `compacting`, `syncing`, `manifest`, `tree_change`, `removals`; a thread
@@ -37,6 +38,8 @@ mod warm;
 mod reserve;
 
 mod scrub;
+
+mod salvage;
 
 mod snapshot;
 
@@ -77,6 +80,7 @@ use crate::wal::{Durable, Segment};
 pub use health::Status;
 pub use progress::{Budget, Pending, Progress, Work};
 pub(crate) use recovery::{live_segments, refuse_headless_store};
+pub use salvage::{Salvaged, Survey};
 pub use scan::{DigestPage, ScanLimit, ScanPage};
 pub use scrub::{ScrubPosition, ScrubStep};
 pub use snapshot::Snapshot;

@@ -1,7 +1,7 @@
 //! The scrub: finds rot in files that nobody reads.
 //!
 //! To be called from a thread of its own, one file at a time, cycle after cycle; the caller decides what becomes of what is
-//! found. The node does not call it yet.
+//! found (`salvage.rs`).
 //!
 //! 1. Live files are visited in the order of their ids, which never change and are never reused, so that a position says
 //!    what was checked, whatever was compacted meanwhile.

@@ -66,6 +66,8 @@ pub struct Statistics {
     pub compacted_bytes: u64,
     /// Units of relocation done.
     pub relocations: u64,
+    /// Tables written anew because they, or value files that they pointed into, are damaged.
+    pub salvages: u64,
     /// Bytes that relocation wrote, tables included.
     pub relocated_bytes: u64,
     /// Times that a writer had to flush or compact before it could write.
@@ -137,6 +139,7 @@ pub(super) struct Counters {
     pub(super) compaction_bytes: Counter,
     pub(super) compacted_bytes: Counter,
     pub(super) relocations: Counter,
+    pub(super) salvages: Counter,
     pub(super) relocated_bytes: Counter,
     pub(super) stalls: Counter,
     pub(super) merge_failures: Counter,
@@ -173,6 +176,7 @@ impl Counters {
             compaction_bytes: self.compaction_bytes.value(),
             compacted_bytes: self.compacted_bytes.value(),
             relocations: self.relocations.value(),
+            salvages: self.salvages.value(),
             relocated_bytes: self.relocated_bytes.value(),
             stalls: self.stalls.value(),
             merge_failures: self.merge_failures.value(),

@@ -23,6 +23,8 @@ mod model;
 
 mod reads;
 
+mod salvage;
+
 mod share;
 
 mod tables;

@@ -8,11 +8,13 @@
 //! 2. `gather` answers a point read: filter, top index, one partition, one block (more only if entries of the key cross
 //!    blocks); the last two from the cache, if they are there.
 //! 3. `cursor` walks entries from a key on, one block in memory at a time.
-//! 4. `verify` reads the whole file again, for the scrub.
+//! 4. `verify` reads the whole file again, for the scrub; `lost` says which keys cannot be read any more.
 //!
 //! Invariants: immutable; every block is checked when it is read from disk; no lock is taken but the cache's.
 
 mod verify;
+
+mod lost;
 
 mod cursor;
 
@@ -28,6 +30,7 @@ use crate::cache::{Cache, CacheClass, CacheUse};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{FileKind, StoreFile};
+use crate::finding::KeyRange;
 use crate::fold::Stack;
 use crate::value_log::{ValueFile, ValueFiles};
 
@@ -177,6 +180,14 @@ impl Table {
     /// footer and manifest.
     pub(crate) fn verify(&self, each: &mut dyn FnMut(TableBlock)) -> Result<u64, Error> {
         verify::verify(self, each)
+    }
+
+    /// The ranges of keys that cannot be read, ascending; calls `each` with the bytes of every block after it was read.
+    ///
+    /// # Errors
+    /// [`Error::Disk`] if the disk refuses; then nothing is known.
+    pub(crate) fn lost(&self, each: &mut dyn FnMut(u64)) -> Result<Vec<KeyRange>, Error> {
+        lost::lost(self, each)
     }
 
     /// A data block, from the cache or from disk.

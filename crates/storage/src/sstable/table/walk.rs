@@ -71,7 +71,7 @@ impl IndexWalk {
 }
 
 /// The payload if it is a partition within the table's data blocks.
-fn checked(table: &Table, payload: Bytes) -> Option<(Bytes, IndexBlock)> {
+pub(super) fn checked(table: &Table, payload: Bytes) -> Option<(Bytes, IndexBlock)> {
     let partition = IndexBlock::decode(payload.clone())?;
     let (ordinals, offset) = partition.ends();
     let inside = ordinals <= u64::from(table.footer.blocks) && offset <= table.footer.index_offset;
