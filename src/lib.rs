@@ -13,6 +13,7 @@ pub mod service;
 pub mod membership;
 pub mod coordinator;
 pub mod handoff;
+pub mod scrub;
 pub mod repair;
 pub mod replica;
 pub mod foreground;

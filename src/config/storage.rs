@@ -43,6 +43,12 @@ const COMPACTION_BYTES_PER_SECOND: RangeInclusive<u64> = MIB..=1_024 * GIB;
 /// thread compacts.
 const COMPACTION_BYTES_PER_SECOND_DEFAULT: u64 = 256 * MIB;
 
+/// Limits of the scrub that are accepted besides none: below 64 KiB/s a single file would take a quarter of an hour.
+const SCRUB_BYTES_PER_SECOND: RangeInclusive<u64> = 64 * KIB..=1_024 * GIB;
+
+/// Limit of the scrub unless the file says otherwise: a percent of what a disk reads; 1 TB takes a day and a half.
+const SCRUB_BYTES_PER_SECOND_DEFAULT: u64 = 8 * MIB;
+
 /// Interval between syncs under `periodic` durability unless the file says otherwise.
 const SYNC_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
 
@@ -61,6 +67,9 @@ pub struct StorageConfig {
     pub value_separation_bytes: u64,
     /// Bytes per second that compaction and relocation may write; 0 does not limit them.
     pub compaction_bytes_per_second_max: u64,
+    /// Bytes per second that the scrub may read in search of damage; 0 does not scrub. Greater: damage that nobody reads is
+    /// found sooner.
+    pub scrub_bytes_per_second_max: u64,
 }
 
 /// What an acknowledgement of a write means (promise P1).
@@ -88,6 +97,8 @@ pub struct RawStorage {
     pub value_separation_bytes: Option<u64>,
     /// Limit of background work in bytes per second.
     pub compaction_bytes_per_second_max: Option<u64>,
+    /// Limit of the scrub in bytes per second.
+    pub scrub_bytes_per_second_max: Option<u64>,
 }
 
 impl StorageConfig {
@@ -122,6 +133,7 @@ impl StorageConfig {
             cache_bytes: Some(self.cache_bytes),
             value_separation_bytes: Some(self.value_separation_bytes),
             compaction_bytes_per_second_max: Some(self.compaction_bytes_per_second_max),
+            scrub_bytes_per_second_max: Some(self.scrub_bytes_per_second_max),
         }
     }
 }
@@ -135,6 +147,7 @@ impl Default for StorageConfig {
             cache_bytes: engine.cache_bytes,
             value_separation_bytes: engine.value_separation_bytes,
             compaction_bytes_per_second_max: COMPACTION_BYTES_PER_SECOND_DEFAULT,
+            scrub_bytes_per_second_max: SCRUB_BYTES_PER_SECOND_DEFAULT,
         }
     }
 }
@@ -170,24 +183,21 @@ impl RawStorage {
                 default.value_separation_bytes,
                 &VALUE_SEPARATION_BYTES,
             ),
-            compaction_bytes_per_second_max: self.compaction_rate(problems),
+            compaction_bytes_per_second_max: rate(
+                "compaction_bytes_per_second_max",
+                (self.compaction_bytes_per_second_max, default.compaction_bytes_per_second_max),
+                (&COMPACTION_BYTES_PER_SECOND, "no limit"),
+                problems,
+            ),
+            scrub_bytes_per_second_max: rate(
+                "scrub_bytes_per_second_max",
+                (self.scrub_bytes_per_second_max, default.scrub_bytes_per_second_max),
+                (&SCRUB_BYTES_PER_SECOND, "no scrub"),
+                problems,
+            ),
         };
         debug_assert!(!problems.is_empty() || config.options().validate().is_ok());
         config
-    }
-
-    fn compaction_rate(&self, problems: &mut Vec<String>) -> u64 {
-        let default = COMPACTION_BYTES_PER_SECOND_DEFAULT;
-        let found = self.compaction_bytes_per_second_max.unwrap_or(default);
-        if found != 0 && !COMPACTION_BYTES_PER_SECOND.contains(&found) {
-            problems.push(format!(
-                "  storage.compaction_bytes_per_second_max: {found} is outside {}..={}; write 0 for no limit; \
-                 {default} suits most nodes",
-                COMPACTION_BYTES_PER_SECOND.start(),
-                COMPACTION_BYTES_PER_SECOND.end()
-            ));
-        }
-        found
     }
 
     fn durability(&self, problems: &mut Vec<String>) -> Durability {
@@ -214,4 +224,22 @@ impl RawStorage {
             }
         }
     }
+}
+
+/// A rate that is 0 or within a range.
+fn rate(
+    key: &str,
+    (found, default): (Option<u64>, u64),
+    (range, zero): (&RangeInclusive<u64>, &str),
+    problems: &mut Vec<String>,
+) -> u64 {
+    let found = found.unwrap_or(default);
+    if found != 0 && !range.contains(&found) {
+        problems.push(format!(
+            "  storage.{key}: {found} is outside {}..={}; write 0 for {zero}; {default} suits most nodes",
+            range.start(),
+            range.end()
+        ));
+    }
+    found
 }

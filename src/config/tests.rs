@@ -40,6 +40,7 @@ fn an_empty_section_takes_the_defaults_of_the_engine() {
     assert_eq!(config, StorageConfig::default());
     assert_eq!(config.options(), Options::default());
     assert_eq!(config.compaction_bytes_per_second_max, 256 << 20);
+    assert_eq!(config.scrub_bytes_per_second_max, 8 << 20);
 }
 
 #[test]
@@ -72,11 +73,12 @@ fn what_is_shown_means_the_same() {
 fn bounds_are_inside_and_problems_name_value_bound_and_fix() {
     let tib: u64 = 1 << 40;
     // Key, smallest and largest that are accepted, smallest and largest that are not.
-    let rows: [(&str, [u64; 2], &[u64]); 4] = [
+    let rows: [(&str, [u64; 2], &[u64]); 5] = [
         ("memtable_bytes_max", [65_536, 1 << 30], &[0, 65_535, (1 << 30) + 1]),
         ("cache_bytes", [0, tib], &[tib + 1]),
         ("value_separation_bytes", [64, 1 << 30], &[0, 63, (1 << 30) + 1]),
         ("compaction_bytes_per_second_max", [1 << 20, tib], &[1, (1 << 20) - 1, tib + 1]),
+        ("scrub_bytes_per_second_max", [64 << 10, tib], &[1, (64 << 10) - 1, tib + 1]),
     ];
     for (key, accepted, refused) in rows {
         let section = |value: u64| parse(&format!("{key} = {value}\n"));
@@ -103,9 +105,10 @@ fn all_problems_of_a_section_are_reported_at_once() {
         cache_bytes: Some(u64::MAX),
         value_separation_bytes: Some(1),
         compaction_bytes_per_second_max: Some(1),
+        scrub_bytes_per_second_max: Some(1),
     })
     .unwrap_err();
-    assert_eq!(problems.len(), 6, "{problems:#?}");
+    assert_eq!(problems.len(), 7, "{problems:#?}");
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! 2. [`Meta::claim`] checks that the directory belongs to the node that opens it; on first use it writes that down.
 //! 3. [`Meta::begin_life`] hands out the incarnation: the stored one if the last stop was clean (and removes the
 //!    clean marker, durably, before it returns), a new random one otherwise.
-//! 4. [`Meta::end_life`] writes the clean marker with the counters and the engine's position, after it was closed.
+//! 4. [`Meta::renew_life`] stores another one, for a node that has lost records while it runs.
+//! 5. [`Meta::end_life`] writes the clean marker with the counters and the engine's position, after it was closed.
 //!
 //! Invariants
 //! - While a node serves there is no clean marker.
@@ -229,6 +230,14 @@ impl Meta {
             self.write("incarnation", &incarnation)?;
         }
         Ok(BegunLife { incarnation, minted, last_stop })
+    }
+
+    /// Stores, durably, that `fresh` is minted under from now on.
+    ///
+    /// # Errors
+    /// [`MetaError`]; the incarnation stays what it was, or is new at the next start.
+    pub fn renew_life(&self, fresh: Incarnation) -> Result<(), MetaError> {
+        self.write("incarnation", &fresh)
     }
 
     /// Writes the clean marker. The storage engine must be closed already; `sequence` is that of its last write.

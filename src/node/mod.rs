@@ -48,7 +48,8 @@ use crate::membership::{Detection, Membership};
 use crate::meta::{BegunLife, Meta};
 use crate::net::{Faults, LinkServer, Peers, Transport, serve_links};
 use crate::repair::{Repair, RepairPacing};
-use crate::replica::{Life, Replica};
+use crate::replica::Replica;
+use crate::scrub::{Scrub, ScrubPacing};
 use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
 
@@ -98,6 +99,8 @@ pub struct Parts {
     pub pacing: Pacing,
     /// How anti-entropy is paced.
     pub repair: RepairPacing,
+    /// How the scrub is paced.
+    pub scrub: ScrubPacing,
     /// Where hints are kept.
     pub hints: HintStore,
     /// How many hints, and for how long.
@@ -150,15 +153,12 @@ impl Node {
 
     /// Starts serving on `parts`.
     pub fn start(parts: Parts) -> Self {
-        let Parts { env, transport, faults, engine, meta, life, topology, .. } = parts;
-        let (tasks, storage_tasks) = (Tasks::new(env.clone()), Tasks::new(env.clone()));
-        let dial_tasks = Tasks::new(env.clone());
+        let Parts { env, transport, faults, engine, meta, life, topology, keyspaces, .. } = parts;
+        let [tasks, storage_tasks, dial_tasks] = [(); 3].map(|()| Tasks::new(env.clone()));
         let peers = Arc::new(Peers::new(env.clone(), topology.epoch(), topology.nodes().len()));
-        let life = Life { incarnation: life.incarnation, minted: life.minted };
-        let partitions = topology.partitions();
+        let (life, partitions) = (life.into(), topology.partitions());
         let replica = Replica::start(env.clone(), &storage_tasks, engine.clone(), partitions, life);
-        let cluster = Cluster::new(parts.own, topology, parts.keyspaces, meta.clone());
-        let cluster = Arc::new(cluster);
+        let cluster = Arc::new(Cluster::new(parts.own, topology, keyspaces, meta.clone()));
         let repair =
             Repair::new(env.clone(), cluster.clone(), peers.clone(), replica.clone(), parts.repair);
         let handoff = handoff::Surroundings {
@@ -180,6 +180,8 @@ impl Node {
         });
         let boot = parts.facts.boot;
         let (detection, inputs) = Detection::new();
+        let mended = (engine.clone(), meta.clone(), replica.clone(), repair.clone());
+        let scrub = Scrub::start(&tasks, (env.clone(), parts.scrub), mended);
         let service = Service::new(service::Parts {
             env: env.clone(),
             tasks: tasks.clone(),
@@ -190,6 +192,7 @@ impl Node {
             repair: repair.clone(),
             handoff: handoff.clone(),
             detection: detection.clone(),
+            scrub,
             faults,
             facts: parts.facts,
             syncs: parts.syncs,

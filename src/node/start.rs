@@ -26,6 +26,7 @@ use crate::handoff::HandoffLimits;
 use crate::meta::{Meta, Owner};
 use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
 use crate::repair::RepairPacing;
+use crate::scrub::ScrubPacing;
 use crate::service::ProcessFacts;
 
 /// How a node is started besides its configuration.
@@ -93,6 +94,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
             config.storage.compaction_bytes_per_second_max,
         ),
         repair: RepairPacing { cycle: config.repair.cycle },
+        scrub: ScrubPacing { bytes_per_second_max: config.storage.scrub_bytes_per_second_max },
         hints: data.hints,
         hint_limits: HandoffLimits {
             bytes_max: config.handoff.hint_bytes_max,

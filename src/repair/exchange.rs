@@ -18,9 +18,11 @@ use atoll_protocol::wire::{
     HOLDINGS_BYTES_MAX, PeerReply, PeerRequest, RECORDS_MAX, RepairReply, RepairRequest,
 };
 use atoll_seeded_bug::{Mutant, seeded_bug};
+use atoll_storage::KeyRange;
 use bytes::Bytes;
 
 use super::claims::Side;
+use super::gather::records_within;
 use super::plan::Share;
 use super::serve::cut;
 use super::trouble::Trouble;
@@ -87,7 +89,7 @@ impl Repair {
         let ours = self.tree(sets, partition).await?;
         let is_empty = |leaf: &Leaf| ours.leaves().get(usize::from(leaf.0)) == Some(&0);
         let (lacking, differing) = ours.differing(&theirs).partition::<Vec<_>, _>(is_empty);
-        let mut fetched = self.fetch_everything(peer, share, lacking).await?;
+        let mut fetched = self.fetch_everything(peer, share, lacking, None).await?;
         fetched += self.mend_leaves(peer, share, differing).await?;
         if fetched > 0 {
             self.pass_on(peer, share);
@@ -95,21 +97,21 @@ impl Repair {
         Ok(())
     }
 
-    /// Fetches all that `leaves` hold there, because they hold nothing here; returns how many records.
-    async fn fetch_everything(
+    /// Fetches all that `leaves` hold there, because they hold nothing here, or of all `wanted`; returns how many records.
+    pub(super) async fn fetch_everything(
         &self,
         peer: NodeIndex,
         Share { sets, partition }: Share,
         leaves: Vec<Leaf>,
+        wanted: Option<&[KeyRange]>,
     ) -> Result<usize, Trouble> {
         let mut after: Option<Bytes> = None;
         let mut fetched = 0;
         while !leaves.is_empty() {
             let began = self.parts.env.mono();
             self.parts.claims.claim(partition, (peer, Side::Initiator), began);
-            let (wanted, from) = (leaves.clone(), after.clone());
-            let request =
-                RepairRequest::Everything { sets, partition, leaves: wanted, after: from };
+            let (asked, from) = (leaves.clone(), after.clone());
+            let request = RepairRequest::Everything { sets, partition, leaves: asked, after: from };
             let (reply, payload) = self.ask(peer, request, Bytes::new()).await?;
             let RepairReply::Everything { keys, lengths, more } = reply else {
                 return Err(unexpected());
@@ -118,7 +120,14 @@ impl Repair {
             if !goes_on || !keys.is_sorted_by(|left, right| left < right) {
                 return Err(unexpected());
             }
-            let joined = self.join(&keys, &lengths, payload).await?;
+            let joined = match wanted {
+                None => self.join(&keys, &lengths, payload).await?,
+                Some(wanted) => {
+                    let RecordBatch { keys, lengths, payload } =
+                        records_within(wanted, &keys, &lengths, payload).ok_or_else(unexpected)?;
+                    self.join(&keys, &lengths, Bytes::from(payload)).await?
+                }
+            };
             count(&self.parts.counters.fetched, joined);
             fetched += joined;
             if !more || keys.is_empty() {
@@ -166,7 +175,7 @@ impl Repair {
     }
 
     /// Fetches the records of `keys` and joins them here; returns how many.
-    async fn fetch(&self, peer: NodeIndex, keys: Vec<Bytes>) -> Result<usize, Trouble> {
+    pub(super) async fn fetch(&self, peer: NodeIndex, keys: Vec<Bytes>) -> Result<usize, Trouble> {
         let mut fetched = 0;
         for keys in keys.chunks(RECORDS_MAX) {
             let mut left = keys;
@@ -246,7 +255,7 @@ impl Repair {
         neighbours.for_each(|(node, _)| self.parts.owed.add(node, share));
     }
 
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         peer: NodeIndex,
         request: RepairRequest,

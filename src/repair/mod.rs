@@ -14,6 +14,7 @@
 //!    works, and longer where requests suffer (`foreground.rs`).
 //!
 //! 5. In 24 rounds every tree is built anew once, and compared with the one that was kept up to date (`verify.rs`).
+//! 6. What this node has lost to damage is gathered from all other replicas (`gather.rs`), for `src/scrub`.
 //!
 //! Invariants
 //! - Mending only ever joins records; it neither mints nor drops.
@@ -24,6 +25,7 @@
 //! Source: Dynamo, SOSP 2007, §4.7; dirty leaves follow Riak's hash trees.
 
 mod exchange;
+mod gather;
 mod serve;
 mod verify;
 mod trees;
@@ -62,6 +64,7 @@ use progress::Progress;
 use trees::Trees;
 use trouble::Trouble;
 
+pub use gather::Gathered;
 pub use records::RecordBatch;
 
 /// Partitions that one node mends at once on its own initiative.

@@ -58,7 +58,7 @@ pub(super) fn shared(view: &View, own: NodeIndex, peer: NodeIndex) -> Vec<Share>
 }
 
 /// One keyspace for each of the different replica sets.
-fn keyspaces_by_sets(view: &View) -> BTreeMap<ReplicaSets, &Arc<Keyspace>> {
+pub(super) fn keyspaces_by_sets(view: &View) -> BTreeMap<ReplicaSets, &Arc<Keyspace>> {
     let mut by_sets = BTreeMap::new();
     for keyspace in view.keyspaces.iter() {
         by_sets.entry(view.replica_sets(keyspace)).or_insert(keyspace);

@@ -31,6 +31,7 @@ mod merge;
 mod mint;
 mod signal;
 mod stripe;
+mod suspects;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::env::Env;
 use crate::foreground::Foreground;
+use crate::meta::BegunLife;
 use crate::tasks::Tasks;
 
 pub use keys::StoredKey;
@@ -61,6 +63,7 @@ pub use marks::LeafMarks;
 pub use merge::JoinRecords;
 pub use mint::{MintError, MintRequest};
 pub use signal::WriteSignal;
+pub use suspects::Suspects;
 
 /// Stripes of one node: enough to keep the log busy while one of them reads, few enough to batch well.
 const STRIPES: usize = 4;
@@ -91,12 +94,12 @@ struct Shared {
     env: Env,
     engine: Arc<Engine>,
     partitions: Partitions,
-    incarnation: Incarnation,
     counters: ReplicaCounters,
     /// Keys of all stripes with a minted record that the engine refused.
     unwritten: AtomicUsize,
-    /// Greatest counter minted per partition. Each entry is written by its stripe's worker only.
-    minted: Mutex<BTreeMap<Partition, u64>>,
+    /// What is minted under. Each counter is written by its stripe's worker only.
+    life: Mutex<Life>,
+    suspects: Suspects,
     writes: Arc<WriteSignal>,
     marks: LeafMarks,
     foreground: Foreground,
@@ -125,6 +128,9 @@ pub enum ReplicaError {
     /// The queue is full; nothing was done.
     #[error("overloaded: {0}")]
     Overloaded(Limit),
+    /// What is stored is damaged: another replica has to be asked.
+    #[error("{0}")]
+    Damaged(String),
     /// Storage failed, or holds something that is not a record.
     #[error("{0}")]
     Storage(String),
@@ -146,10 +152,10 @@ impl Replica {
             env,
             engine,
             partitions,
-            incarnation: life.incarnation,
             counters: ReplicaCounters::default(),
             unwritten: AtomicUsize::default(),
-            minted: Mutex::new(life.minted),
+            life: Mutex::new(life),
+            suspects: Suspects::default(),
             writes: Arc::default(),
             marks: LeafMarks::new(partitions),
             foreground: Foreground::default(),
@@ -191,7 +197,7 @@ impl Replica {
     /// The record of a key; `None` if there is none.
     ///
     /// # Errors
-    /// [`ReplicaError::Storage`] when it cannot be read: damage is never "absent".
+    /// [`ReplicaError::Damaged`] or [`ReplicaError::Storage`] when it cannot be read: damage is never "absent".
     ///
     /// Cost: no I/O while the key is in memory, one block read per candidate table otherwise, on the caller's thread.
     pub fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
@@ -202,7 +208,7 @@ impl Replica {
     /// `bytes_max` bytes of keys, and whether there are more.
     ///
     /// # Errors
-    /// [`ReplicaError::Storage`]; damage is never "absent".
+    /// [`ReplicaError::Damaged`] and [`ReplicaError::Storage`]; damage is never "absent".
     ///
     /// Cost: reads no value. Blocks on disk.
     pub fn holdings(
@@ -220,7 +226,7 @@ impl Replica {
         let mut holdings = Vec::new();
         loop {
             let page = self.shared.engine.scan_digests(&range.start..&range.end, limit);
-            let page = page.map_err(|error| ReplicaError::Storage(error.to_string()))?;
+            let page = page.map_err(|error| self.shared.unread(&error))?;
             let found = page.entries.into_iter();
             holdings.extend(found.map(|(key, digest)| Holding { key, digest }));
             match page.next {
@@ -239,7 +245,7 @@ impl Replica {
     /// Cost: as [`read`](Replica::read); the record is not decoded.
     pub fn read_encoded(&self, key: &StoredKey) -> Result<Option<Bytes>, ReplicaError> {
         let stored = self.shared.engine.get(key.as_bytes());
-        stored.map_err(|error| ReplicaError::Storage(error.to_string()))
+        stored.map_err(|error| self.shared.unread(&error))
     }
 
     /// Which Merkle leaves were written.
@@ -261,7 +267,20 @@ impl Replica {
 
     /// The incarnation that this replica mints under.
     pub fn incarnation(&self) -> Incarnation {
-        self.shared.incarnation
+        self.shared.life.lock().incarnation
+    }
+
+    /// From now on mints as `incarnation`, which nobody has used.
+    ///
+    /// For a replica that has lost records for good: what it minted for their keys may still be on its way to others, and a
+    /// later counter of the same incarnation would claim to have seen it.
+    pub fn begin_incarnation(&self, incarnation: Incarnation) {
+        *self.shared.life.lock() = Life { incarnation, minted: BTreeMap::new() };
+    }
+
+    /// Files that reads have found damaged.
+    pub fn suspects(&self) -> &Suspects {
+        &self.shared.suspects
     }
 
     /// Counters since the start.
@@ -281,7 +300,7 @@ impl Replica {
 
     /// Greatest counter minted per partition, for the clean-shutdown marker. Meaningful once the workers stopped.
     pub fn minted(&self) -> BTreeMap<Partition, u64> {
-        self.shared.minted.lock().clone()
+        self.shared.life.lock().minted.clone()
     }
 
     /// Whether peers may hold cells of this incarnation that are not on this disk: then it must not be used again.
@@ -307,7 +326,24 @@ pub struct Life {
     pub minted: BTreeMap<Partition, u64>,
 }
 
+impl From<BegunLife> for Life {
+    fn from(life: BegunLife) -> Self {
+        Self { incarnation: life.incarnation, minted: life.minted }
+    }
+}
+
 impl Shared {
+    /// Why something could not be read; a damaged file is suspected from now on.
+    fn unread(&self, error: &atoll_storage::Error) -> ReplicaError {
+        match error {
+            atoll_storage::Error::Corrupt { file, .. } => {
+                self.suspects.note(file);
+                ReplicaError::Damaged(error.to_string())
+            }
+            error => ReplicaError::Storage(error.to_string()),
+        }
+    }
+
     fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
         let stored = self
             .engine
@@ -320,7 +356,7 @@ impl Shared {
                 }
                 error => Err(error),
             })
-            .map_err(|error| ReplicaError::Storage(error.to_string()))?;
+            .map_err(|error| self.unread(&error))?;
         let Some(bytes) = stored else { return Ok(None) };
         let record =
             Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;

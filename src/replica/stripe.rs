@@ -159,18 +159,18 @@ impl Stripe {
             current.map_err(|error| MintError::Storage { detail: error.to_string() })?;
         let partition = key.partition(self.shared.partitions);
         let history = {
-            let mut minted = self.shared.minted.lock();
-            let counter = minted.entry(partition).or_default();
+            let mut life = self.shared.life.lock();
+            let incarnation = life.incarnation;
+            let counter = life.minted.entry(partition).or_default();
             if seeded_bug(Mutant::CounterRestart) {
-                *counter = record.counter_max(self.shared.incarnation);
+                *counter = record.counter_max(incarnation);
             }
-            let actor = (self.shared.incarnation, counter);
+            let actor = (incarnation, counter);
             mint::mint(&mut record, request, actor, self.shared.env.wall())?
         };
         if history == CounterHistory::RolledBack {
             self.shared.counters.alarms.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
-                incarnation = %self.shared.incarnation,
                 partition = partition.0,
                 "ALARM: somebody has seen a dot of ours that we have not minted; the data directory was rolled back"
             );
@@ -196,11 +196,17 @@ impl Stripe {
         let incoming =
             Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
         if incoming.conflict() == Conflict::Lww || self.is_hot(&key) {
-            let mut record = self.current(draft, &key, incoming.conflict())?;
-            self.count_lww_loser(&record, &incoming);
-            record.join(&incoming);
-            draft.writes.insert(key, Write::Whole(record));
-            return Ok(());
+            match self.current(draft, &key, incoming.conflict()) {
+                Ok(mut record) => {
+                    self.count_lww_loser(&record, &incoming);
+                    record.join(&incoming);
+                    draft.writes.insert(key, Write::Whole(record));
+                    return Ok(());
+                }
+                // An operand needs no reading; it is what mends the key.
+                Err(ReplicaError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         match draft.writes.get_mut(&key) {
             Some(Write::Whole(record) | Write::Operand(record)) => {

@@ -44,6 +44,7 @@ use crate::membership::{Detection, Input};
 use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
 use crate::repair::Repair;
 use crate::replica::Replica;
+use crate::scrub::Scrub;
 use crate::tasks::Tasks;
 
 use cancelled::Cancelled;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub handoff: Handoff,
     /// The door to the failure detector.
     pub detection: Detection,
+    /// Finds damage and has it mended.
+    pub scrub: Scrub,
     /// Emulated links; refuses unless the node was started with `--allow-faults`.
     pub faults: Arc<dyn Faults>,
     /// Facts about this process.

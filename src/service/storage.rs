@@ -7,7 +7,7 @@ use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
     CacheUsageStatus, FilesStatus, LEVELS_MAX, PeerReply, PeerRequest, REASON_BYTES_MAX, Reply,
-    StorageReport, StorageStatus, SyncStatus, WorkStatus,
+    ScrubStatus, StorageReport, StorageStatus, SyncStatus, WorkStatus,
 };
 use atoll_storage::{CacheUsage, Statistics};
 use bytes::Bytes;
@@ -64,7 +64,10 @@ impl Service {
     pub(super) async fn own_storage(&self) -> StorageStatus {
         let replica = self.parts.replica.clone();
         let statistics = self.parts.env.blocking(move || replica.statistics()).await;
-        status_of(&statistics, self.parts.syncs.report(self.parts.env.mono()))
+        StorageStatus {
+            scrub: self.parts.scrub.status(),
+            ..status_of(&statistics, self.parts.syncs.report(self.parts.env.mono()))
+        }
     }
 }
 
@@ -112,6 +115,7 @@ fn status_of(statistics: &Statistics, syncs: Vec<SyncStatus>) -> StorageStatus {
         cache_bytes: statistics.cache.bytes,
         cache_blocks: usage(statistics.cache.blocks),
         cache_values: usage(statistics.cache.values),
+        scrub: ScrubStatus::default(),
         syncs,
     }
 }

@@ -38,6 +38,7 @@ mod faults;
 mod storage;
 
 mod broken_disk;
+mod corruption;
 
 mod dev;
 

@@ -229,6 +229,7 @@ async fn a_configuration_is_printed_with_its_defaults() {
         "cache_bytes = 1048576",
         "value_separation_bytes = 512",
         "compaction_bytes_per_second_max = 268435456",
+        "scrub_bytes_per_second_max = 8388608",
     ] {
         assert!(printed.text().contains(said), "{said} is missing in {printed}");
     }

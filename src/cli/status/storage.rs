@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use atoll_client::{StorageReport, StorageStatus};
 use atoll_protocol::wire::{
-    CacheUsageStatus, FilesStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus,
+    CacheUsageStatus, FilesStatus, ScrubStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus,
 };
 use serde::Serialize;
 
@@ -171,6 +171,9 @@ fn spans(spans: SyncSpans) -> [String; 4] {
 /// What an operator should look at.
 fn note(status: &StorageStatus) -> String {
     let findings = [
+        (status.scrub.damaged, "damaged file(s)"),
+        (status.scrub.unmendable, "damaged file(s) that no other replica can mend"),
+        (status.scrub.mended, "damaged file(s) mended"),
         (status.damaged_values, "damaged value(s)"),
         (status.merge_failures, "key(s) not joined"),
         (status.removals_pending, "file(s) to remove"),
@@ -224,7 +227,20 @@ struct UpJson {
     write_amplification_per_mille: u64,
     space_amplification_per_mille: u64,
     cache: CacheJson,
+    scrub: ScrubJson,
     syncs: Vec<SyncJson>,
+}
+
+#[derive(Serialize)]
+struct ScrubJson {
+    cycles: u64,
+    files: u64,
+    bytes: u64,
+    found: u64,
+    mended: u64,
+    gathered: u64,
+    damaged: u64,
+    unmendable: u64,
 }
 
 #[derive(Serialize)]
@@ -276,6 +292,11 @@ fn node(report: &StorageReport) -> NodeJson<'_> {
     NodeJson { node: report.node.as_str(), dc: report.dc.as_str(), state }
 }
 
+fn scrub(scrub: ScrubStatus) -> ScrubJson {
+    let ScrubStatus { cycles, files, bytes, found, mended, gathered, damaged, unmendable } = scrub;
+    ScrubJson { cycles, files, bytes, found, mended, gathered, damaged, unmendable }
+}
+
 fn up(status: &StorageStatus) -> UpJson {
     let files = |files: &FilesStatus| FilesJson { files: files.files, bytes: files.bytes };
     let work = |work: WorkStatus| WorkJson { units: work.units, bytes: work.bytes };
@@ -307,6 +328,7 @@ fn up(status: &StorageStatus) -> UpJson {
             value_hits: status.cache_values.hits,
             value_misses: status.cache_values.misses,
         },
+        scrub: scrub(status.scrub),
         syncs: status.syncs.iter().map(syncs).collect(),
     }
 }

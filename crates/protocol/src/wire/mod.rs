@@ -57,8 +57,8 @@ pub use status::{
     SpeculationStatus, SuspicionState, SuspicionStatus,
 };
 pub use storage::{
-    CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, StorageReport, StorageStatus,
-    SyncKind, SyncSpans, SyncStatus, WorkStatus,
+    CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, ScrubStatus, StorageReport,
+    StorageStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus,
 };
 
 /// The family of a message; the `kind` byte of its frame.

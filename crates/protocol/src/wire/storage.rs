@@ -77,6 +77,8 @@ pub struct StorageStatus {
     pub cache_blocks: CacheUsageStatus,
     /// Questions to the cache for values.
     pub cache_values: CacheUsageStatus,
+    /// How the search for damage goes.
+    pub scrub: ScrubStatus,
     /// How long syncs took, by kind of file; kinds without any are left out.
     pub syncs: Vec<SyncStatus>,
 }
@@ -97,6 +99,27 @@ pub struct WorkStatus {
     pub units: u64,
     /// Bytes that they wrote.
     pub bytes: u64,
+}
+
+/// The search for damage in files, and its mending. A file may be found, mended and found again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubStatus {
+    /// Times that every file was checked.
+    pub cycles: u64,
+    /// Files checked.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files found damaged, by the scrub or by a read.
+    pub found: u64,
+    /// Damaged files that were mended from other replicas.
+    pub mended: u64,
+    /// Records joined from other replicas for that.
+    pub gathered: u64,
+    /// Damaged files that wait to be mended.
+    pub damaged: u64,
+    /// Those among them with keys that have no other replica.
+    pub unmendable: u64,
 }
 
 /// How often the cache helped.

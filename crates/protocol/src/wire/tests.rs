@@ -14,9 +14,9 @@ use super::{
     Invalid, KeyspaceRequest, Kind, Known, LEVELS_MAX, LinkFault, Message, NodeReport, NodeState,
     NodeStatus, PathStatus, PeerNotice, PeerReply, PeerRequest, PeerStatus, Pool, PutBody,
     PutRequest, QuorumKind, REASON_BYTES_MAX, RepairCommand, RepairReply, RepairReport,
-    RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply, Request, SpeculationStatus,
-    StorageReport, StorageStatus, SuspicionState, SuspicionStatus, SyncKind, SyncSpans, SyncStatus,
-    VersionSummary, WorkStatus, from_frame, to_frame,
+    RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply, Request, ScrubStatus,
+    SpeculationStatus, StorageReport, StorageStatus, SuspicionState, SuspicionStatus, SyncKind,
+    SyncSpans, SyncStatus, VersionSummary, WorkStatus, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
@@ -208,6 +208,16 @@ fn storage() -> StorageStatus {
         cache_bytes: next(),
         cache_blocks: CacheUsageStatus { hits: next(), misses: next() },
         cache_values: CacheUsageStatus { hits: next(), misses: next() },
+        scrub: ScrubStatus {
+            cycles: next(),
+            files: next(),
+            bytes: next(),
+            found: next(),
+            mended: next(),
+            gathered: next(),
+            damaged: next(),
+            unmendable: next(),
+        },
         syncs: syncs.to_vec(),
     }
 }
@@ -530,9 +540,9 @@ fn golden_bytes_of_a_storage_report() {
     let spans = [1, 2, 3, 4].map(number).concat();
     let expected = ["04000000", &spans, &spans].concat();
     assert_eq!(hex(codec::encode(&sync).unwrap()), expected);
-    // Levels, syncs and 28 numbers beside them, each of 8 bytes.
+    // Levels, syncs and 36 numbers beside them, each of 8 bytes.
     let status = codec::encode(&storage()).unwrap();
-    assert_eq!(status.len(), (8 + LEVELS_MAX * 16) + (8 + 5 * 68) + 28 * 8);
+    assert_eq!(status.len(), (8 + LEVELS_MAX * 16) + (8 + 5 * 68) + 36 * 8);
 }
 
 /// The largest topology, the longest names, everybody up or everybody silent with the longest reason.

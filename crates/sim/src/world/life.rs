@@ -14,6 +14,7 @@ use atolldb::meta::{Meta, MetaError};
 use atolldb::net::Faults;
 use atolldb::node::{Claim, Data, Node, Pacing, Parts, Places, StartError};
 use atolldb::repair::RepairPacing;
+use atolldb::scrub::ScrubPacing;
 use atolldb::service::ProcessFacts;
 
 use super::{Command, DiskHealth, Member, Stop, World, shape};
@@ -38,6 +39,9 @@ const COMPACTION_BYTES_PER_SECOND: u64 = 16 * 1_024 * 1_024;
 
 /// Time in which anti-entropy compares every partition once: a run has a few cycles.
 pub const REPAIR_CYCLE: Duration = Duration::from_secs(5);
+
+/// What the scrub reads in a second: some files of a few KiB, so that a cycle is some seconds of a run.
+const SCRUB_BYTES_PER_SECOND: u64 = 16 * 1_024;
 
 /// Hints for one node: some dozens.
 const HINT_BYTES: u64 = 4 * 1_024;
@@ -227,6 +231,7 @@ impl World {
             durability: durability(&self.plan.knobs),
             pacing,
             repair: RepairPacing { cycle: REPAIR_CYCLE },
+            scrub: ScrubPacing { bytes_per_second_max: SCRUB_BYTES_PER_SECOND },
             hints: data.hints,
             hint_limits: hint_limits(self.plan.knobs.healers),
             syncs: data.syncs,
