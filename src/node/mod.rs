@@ -259,12 +259,13 @@ impl Node {
         self.storage_tasks.stop().await;
         let (engine, meta, replica, hints) = (self.engine, self.meta, self.replica, self.hints);
         let closed = self.env.blocking(move || {
-            hints.close()?;
             let sequence = engine.snapshot().sequence();
             engine.close()?;
             if !replica.has_unwritten() {
                 meta.end_life(replica.incarnation(), &replica.minted(), sequence)?;
             }
+            // Last: whatever is wrong with hints, records are flushed.
+            hints.close()?;
             Ok::<(), StartError>(())
         });
         closed.await?;

@@ -37,6 +37,8 @@ pub(super) struct Verdicts {
     disturbed: BTreeMap<NodeIndex, MonoTime>,
     /// When there was last trouble between two nodes, the lesser one first.
     troubled: BTreeMap<(NodeIndex, NodeIndex), MonoTime>,
+    /// Which life of each node was looked at last.
+    lives: BTreeMap<NodeIndex, Option<u64>>,
     /// Nodes that have run in their present life: one that begins it paused has nothing to misjudge.
     ran: BTreeSet<NodeIndex>,
     /// Since when each node has been paused.
@@ -115,12 +117,16 @@ impl World {
         let now = self.exec.now();
         for (number, member) in self.nodes.iter().enumerate() {
             let node = member.own.0;
+            // Between two looks a node may have died and begun another life.
+            let life = member.life.as_ref().map(|(owner, _)| owner.life);
+            if verdicts.lives.insert(node, life) != Some(life) {
+                verdicts.ran.remove(&node);
+                verdicts.paused.remove(&node);
+                verdicts.woken.remove(&node);
+            }
             match self.condition(member) {
                 Condition::Down => {
                     verdicts.disturbed.insert(node, now);
-                    verdicts.ran.remove(&node);
-                    verdicts.paused.remove(&node);
-                    verdicts.woken.remove(&node);
                 }
                 Condition::Paused => {
                     verdicts.disturbed.insert(node, now);
