@@ -4,8 +4,8 @@
 //! tested.
 //!
 //! 1. The engine is opened first: its lock is the data directory's lock. Its disk is metered from the first sync on.
-//! 2. The metadata is opened, and its name made durable; it says whose the directory is, on first use it is written
-//!    down.
+//! 2. The metadata is opened (made under another name, on first use), and its name made durable; it says whose the directory
+//!    is, on first use it is written down.
 //! 3. Stored topology and keyspaces are agreed with what the node was given.
 //! 4. The hints are opened; damaged ones are dropped.
 //! 5. [`Data::begin_life`], last of all, removes the clean marker and hands out the incarnation.
@@ -24,6 +24,10 @@ use crate::env::Env;
 use crate::handoff::HintStore;
 use crate::meta::{BegunLife, LastStop, Meta, MetaError, Owner};
 use crate::replica::JoinRecords;
+
+/// The metadata file, and its name while it is made.
+const META: &str = "meta.redb";
+const META_NEW: &str = "meta.redb.new";
 
 /// The folder of the hint store.
 const HINTS: &str = "hints";
@@ -72,17 +76,16 @@ impl Data {
         env: &Env,
         places: Places,
         options: Options,
-        meta: impl FnOnce() -> Result<Meta, MetaError>,
+        meta: impl Fn(&str) -> Result<Meta, MetaError>,
         claim: Claim<'_>,
     ) -> Result<Self, StartError> {
         let syncs = Arc::new(SyncMeter::new());
         let disk = Arc::new(MeteredDisk::new(env.clone(), places.storage, syncs.clone()));
         let engine = Arc::new(Engine::open(disk, options.clone(), Arc::new(JoinRecords))?);
-        let meta = Arc::new(meta()?);
-        // redb syncs its file, never the file's name: without this a power loss may take all metadata with it.
         let path = format!("of {}", claim.owner);
         let unusable = |detail| StartError::DataDirectory { path: path.clone(), detail };
-        places.root.sync_dir("").map_err(|error| unusable(error.to_string()))?;
+        create_meta(&*places.root, &meta, &unusable)?;
+        let meta = Arc::new(meta(META)?);
         meta.claim(&claim.owner)?;
         let topology = agree_on_topology(&meta, claim.topology, claim.source)?;
         let keyspaces = match meta.keyspaces()? {
@@ -117,6 +120,26 @@ impl Data {
         }
         Ok(life)
     }
+}
+
+/// Makes the metadata file, if there is none. Under another name first: a crash in the midst of its creation leaves a file that
+/// redb does not open any more. Its name is durable on return; redb syncs its file, never the file's name.
+fn create_meta(
+    root: &dyn Disk,
+    open: impl Fn(&str) -> Result<Meta, MetaError>,
+    unusable: impl Fn(String) -> StartError,
+) -> Result<(), StartError> {
+    let failed = |error: std::io::Error| unusable(error.to_string());
+    let names = root.list("").map_err(failed)?;
+    let has = |name: &str| names.iter().any(|found| found == name);
+    if !has(META) {
+        if has(META_NEW) {
+            root.remove(META_NEW).map_err(failed)?;
+        }
+        drop(open(META_NEW)?);
+        root.rename(META_NEW, META).map_err(failed)?;
+    }
+    root.sync_dir("").map_err(|error| unusable(error.to_string()))
 }
 
 /// The stored topology wins where it is newer; at the same epoch given and stored one must be the same.

@@ -179,7 +179,7 @@ fn open_data(env: &Env, config: &Config, topology: Arc<Topology>) -> Result<Data
     let places =
         Places { root: Arc::new(RealDisk::new(data)), storage: Arc::new(RealDisk::new(&storage)) };
     let options = config.storage.options();
-    Data::open(env, places, options, || Meta::open(&data.join("meta.redb")), claim)
+    Data::open(env, places, options, |name: &str| Meta::open(&data.join(name)), claim)
 }
 
 /// Creates a directory and missing parents that only this user may enter; durable on return.

@@ -200,7 +200,7 @@ impl World {
         let places = Places { root: Arc::new(disk.clone()), storage: Arc::new(disk.clone()) };
         let options = options(&self.plan.knobs);
         let pacing = Pacing::new(&options, COMPACTION_BYTES_PER_SECOND);
-        let data = Data::open(env, places, options, || open_meta(&disk), claim)?;
+        let data = Data::open(env, places, options, |name: &str| open_meta(&disk, name), claim)?;
         let transport = self.carrier.listen(&self.net, (owner, env), identity);
         let life = data.begin_life(env)?;
         self.recorder.check_counters(member.own.0, &life);
@@ -310,9 +310,9 @@ impl Member {
     }
 }
 
-fn open_meta(disk: &SimDisk) -> Result<Meta, MetaError> {
-    let disk = disk.clone();
-    Meta::open_on(move || disk.backend("meta.redb"))
+fn open_meta(disk: &SimDisk, name: &str) -> Result<Meta, MetaError> {
+    let (disk, name) = (disk.clone(), name.to_owned());
+    Meta::open_on(move || disk.backend(&name))
 }
 
 /// redb asserts what its file holds; on a damaged one that is its way to refuse.
