@@ -84,7 +84,7 @@ impl Data {
         let engine = Arc::new(Engine::open(disk, options.clone(), Arc::new(JoinRecords))?);
         let path = format!("of {}", claim.owner);
         let unusable = |detail| StartError::DataDirectory { path: path.clone(), detail };
-        create_meta(&*places.root, &meta, &unusable)?;
+        create_meta(&*places.root, &meta, unusable)?;
         let meta = Arc::new(meta(META)?);
         meta.claim(&claim.owner)?;
         let topology = agree_on_topology(&meta, claim.topology, claim.source)?;

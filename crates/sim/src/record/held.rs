@@ -51,7 +51,14 @@ impl Recorder {
         let (Some((owner, key)), Some((store, disk))) = (asked, store) else { return };
         self.reach("record kept by a fallback");
         let kept = disk.observe(|| store.keeps(owner, &key));
-        if matches!(kept, Ok(false)) {
+        // It may have been handed over already.
+        let handed_over = || {
+            let of_owner = self.state().engines.get(&owner).cloned();
+            of_owner.is_some_and(|(engine, disk)| {
+                disk.observe(|| !matches!(engine.get(key.as_bytes()), Ok(None)))
+            })
+        };
+        if matches!(kept, Ok(false)) && !handed_over() {
             let detail = format!("node {} acknowledged what it does not keep", fallback.0);
             self.find("I10/P1 fallback keeps", detail);
         }
