@@ -25,7 +25,6 @@ use crate::sstable::TableContext;
 use crate::version::{LEVELS, LiveTable, Version};
 
 use super::drop::may_hold;
-use super::install::Change;
 use super::view::{Fill, Reading};
 use super::{Budget, Engine, Work};
 
@@ -74,20 +73,13 @@ impl Engine {
         drop(version);
         self.count_unit(work, &outcome);
         compacting.leaving.retain(|file_id| !outcome.damaged.contains(file_id));
-        compacting.damaged.extend(outcome.damaged);
-        let change = Change {
-            removes: outcome.removes,
-            adds: outcome.adds,
-            opened: outcome.opened,
-            obsolete: outcome.obsolete,
-            drops: Vec::new(),
-        };
+        compacting.damaged.extend(&outcome.damaged);
         if work == Work::Relocation && seeded_bug(Mutant::EmptiedFileUnlinkedEarly) {
             let kinds = [FileKind::Segment, FileKind::Values];
             let names = compacting.leaving.iter().flat_map(|id| kinds.map(|kind| kind.name(*id)));
             names.for_each(|name| _ = self.unlink(&name));
         }
-        self.install(change, None)?;
+        self.install(outcome.into(), None)?;
         self.sweep();
         Ok(Some(work))
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
 
+use crate::compaction::Outcome;
 use crate::dropped::DroppedRange;
 use crate::error::Error;
 use crate::files::FileKind;
@@ -38,6 +39,13 @@ pub(super) struct Change {
     pub(super) obsolete: Vec<Arc<Table>>,
     /// Ranges that are dropped.
     pub(super) drops: Vec<DroppedRange>,
+}
+
+impl From<Outcome> for Change {
+    fn from(outcome: Outcome) -> Self {
+        let Outcome { removes, adds, opened, obsolete, .. } = outcome;
+        Self { removes, adds, opened, obsolete, drops: Vec::new() }
+    }
 }
 
 /// How far a flush moves the log.

@@ -24,7 +24,6 @@ use crate::files::FileKind;
 use crate::finding::KeyRange;
 use crate::version::{LiveTable, Version};
 
-use super::install::Change;
 use super::view::Reading;
 use super::{Budget, Engine};
 
@@ -143,14 +142,7 @@ impl Engine {
     fn install_salvaged(&self, outcome: Outcome) -> Result<(), Error> {
         self.counters.salvages.add(1);
         self.counters.count_outputs(&outcome.counts);
-        let change = Change {
-            removes: outcome.removes,
-            adds: outcome.adds,
-            opened: outcome.opened,
-            obsolete: outcome.obsolete,
-            drops: Vec::new(),
-        };
-        self.install(change, None)?;
+        self.install(outcome.into(), None)?;
         self.sweep();
         Ok(())
     }
