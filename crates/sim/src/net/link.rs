@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::Net;
 use super::conditions::Fate;
+use super::pair::{End, Pair};
 use crate::exec::ProcessId;
 
 /// Frames that may be under way in one direction of a link: the shipped outboxes' size.
@@ -131,7 +132,7 @@ impl Net {
     }
 }
 
-fn here_flies(pair: &mut super::pair::Pair, side: usize) {
+fn here_flies(pair: &mut Pair, side: usize) {
     pair.ends_from(side).0.flying += 1;
 }
 
@@ -166,6 +167,41 @@ fn may_arrive_twice(frame: &Frame) -> bool {
     }
 }
 
+impl SimLink {
+    /// Does `act` with this end, if it can still say something.
+    fn speak(
+        &self,
+        act: impl FnOnce(&mut End) -> Result<(), SendFailure>,
+    ) -> Result<(), SendFailure> {
+        let mut state = self.net.shared.state.lock();
+        let Some(pair) = state.pairs.get_mut(&self.end.0) else {
+            return Err(SendFailure::Closed);
+        };
+        let (here, _) = pair.ends_from(self.end.1);
+        if !here.speaks() || !self.net.shared.exec.is_alive(here.owner) {
+            return Err(SendFailure::Closed);
+        }
+        act(here)
+    }
+
+    /// What `take` finds next at this end; it keeps the waker where there is nothing yet.
+    fn receive<T: 'static>(
+        &self,
+        take: fn(&mut Pair, usize, &Waker) -> Option<Option<T>>,
+    ) -> BoxFuture<'_, Option<T>> {
+        Box::pin(std::future::poll_fn(move |context| {
+            let mut state = self.net.shared.state.lock();
+            let Some(pair) = state.pairs.get_mut(&self.end.0) else {
+                return Poll::Ready(None);
+            };
+            match take(pair, self.end.1, context.waker()) {
+                Some(taken) => Poll::Ready(taken),
+                None => Poll::Pending,
+            }
+        }))
+    }
+}
+
 impl Link for SimLink {
     fn identity(&self) -> &Identity {
         &self.identity
@@ -180,61 +216,29 @@ impl Link for SimLink {
     }
 
     fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
-        let mut state = self.net.shared.state.lock();
-        let Some(pair) = state.pairs.get_mut(&self.end.0) else {
-            return Err(SendFailure::Closed);
-        };
-        let (here, _) = pair.ends_from(self.end.1);
-        if !here.speaks() || !self.net.shared.exec.is_alive(here.owner) {
-            return Err(SendFailure::Closed);
-        }
-        if here.flying >= FLYING_MAX {
-            return Err(SendFailure::Full);
-        }
-        here.flying += 1;
-        drop(state);
+        self.speak(|here| {
+            if here.flying >= FLYING_MAX {
+                return Err(SendFailure::Full);
+            }
+            here.flying += 1;
+            Ok(())
+        })?;
         self.net.transmit(self.end, frame, lane_hint);
         Ok(())
     }
 
     fn recv(&self) -> BoxFuture<'_, Option<Frame>> {
-        Box::pin(std::future::poll_fn(|context| {
-            let mut state = self.net.shared.state.lock();
-            let Some(pair) = state.pairs.get_mut(&self.end.0) else {
-                return Poll::Ready(None);
-            };
-            match pair.receive(self.end.1, context.waker()) {
-                Some(frame) => Poll::Ready(frame),
-                None => Poll::Pending,
-            }
-        }))
+        self.receive(Pair::receive)
     }
 
     fn send_datagram(&self, datagram: Bytes) -> Result<(), SendFailure> {
-        let mut state = self.net.shared.state.lock();
-        let Some(pair) = state.pairs.get_mut(&self.end.0) else {
-            return Err(SendFailure::Closed);
-        };
-        let (here, _) = pair.ends_from(self.end.1);
-        if !here.speaks() || !self.net.shared.exec.is_alive(here.owner) {
-            return Err(SendFailure::Closed);
-        }
-        drop(state);
+        self.speak(|_| Ok(()))?;
         self.net.transmit_datagram(self.end, datagram);
         Ok(())
     }
 
     fn recv_datagram(&self) -> BoxFuture<'_, Option<Bytes>> {
-        Box::pin(std::future::poll_fn(|context| {
-            let mut state = self.net.shared.state.lock();
-            let Some(pair) = state.pairs.get_mut(&self.end.0) else {
-                return Poll::Ready(None);
-            };
-            match pair.receive_datagram(self.end.1, context.waker()) {
-                Some(datagram) => Poll::Ready(datagram),
-                None => Poll::Pending,
-            }
-        }))
+        self.receive(Pair::receive_datagram)
     }
 
     fn path(&self) -> PathStatistics {
