@@ -302,8 +302,8 @@ impl Handoff {
     /// Whether `node` replicates `key`.
     fn replicates(&self, node: NodeIndex, key: &StoredKey) -> bool {
         let view = self.parts.cluster.view();
-        let keyspace = StoredKey::keyspace_in(key.as_bytes())
-            .and_then(|id| view.keyspaces.iter().find(|keyspace| keyspace.id == id));
+        let keyspace =
+            StoredKey::keyspace_in(key.as_bytes()).and_then(|id| view.keyspaces.by_id(id));
         keyspace.is_some_and(|keyspace| {
             let replicas = view.replicas(keyspace, self.partition(key)).nodes;
             replicas.iter().any(|(of, _)| *of == node)

@@ -22,8 +22,9 @@ use atoll_storage::KeyRange;
 use bytes::Bytes;
 
 use super::claims::Side;
-use super::gather::records_within;
+use super::gather::is_within;
 use super::plan::Share;
+use super::records::{malformed, split};
 use super::serve::cut;
 use super::trouble::Trouble;
 use super::{RecordBatch, Repair, count};
@@ -64,19 +65,27 @@ impl Repair {
 
     /// Compares one partition with `peer` and mends what differs.
     pub(super) async fn mend(&self, peer: NodeIndex, share: Share) -> Result<(), Trouble> {
+        self.claimed(peer, share.partition, self.mend_claimed(peer, share)).await
+    }
+
+    /// Does `work` while `partition` is claimed for `peer`, on both sides, and releases it there, too.
+    pub(super) async fn claimed<T>(
+        &self,
+        peer: NodeIndex,
+        partition: Partition,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
         let claim = (peer, Side::Initiator);
-        if !self.parts.claims.claim(share.partition, claim, self.parts.env.mono()) {
+        if !self.parts.claims.claim(partition, claim, self.parts.env.mono()) {
             return Err(Trouble::Busy);
         }
-        let mended = self.mend_claimed(peer, share).await;
-        self.parts.claims.release(share.partition, claim);
-        if !matches!(mended, Err(Trouble::Busy | Trouble::Gone)) {
+        let done = work.await;
+        self.parts.claims.release(partition, claim);
+        if !matches!(done, Err(Trouble::Busy | Trouble::Gone)) {
             // Otherwise the peer's claim ends by itself.
-            let _ = self
-                .ask(peer, RepairRequest::Done { partition: share.partition }, Bytes::new())
-                .await;
+            let _ = self.ask(peer, RepairRequest::Done { partition }, Bytes::new()).await;
         }
-        mended
+        done
     }
 
     async fn mend_claimed(&self, peer: NodeIndex, share: Share) -> Result<(), Trouble> {
@@ -120,14 +129,9 @@ impl Repair {
             if !goes_on || !keys.is_sorted_by(|left, right| left < right) {
                 return Err(unexpected());
             }
-            let joined = match wanted {
-                None => self.join(&keys, &lengths, payload).await?,
-                Some(wanted) => {
-                    let RecordBatch { keys, lengths, payload } =
-                        records_within(wanted, &keys, &lengths, payload).ok_or_else(unexpected)?;
-                    self.join(&keys, &lengths, Bytes::from(payload)).await?
-                }
-            };
+            let mut records = split(&keys, &lengths, payload).ok_or_else(malformed)?;
+            records.retain(|(key, _)| wanted.is_none_or(|wanted| is_within(wanted, key)));
+            let joined = self.join_records(records).await?;
             count(&self.parts.counters.fetched, joined);
             fetched += joined;
             if !more || keys.is_empty() {

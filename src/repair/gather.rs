@@ -17,14 +17,11 @@ use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::merkle::Leaf;
 use atoll_protocol::put::Liveness;
 use atoll_protocol::token::{Partition, Partitions, Token};
-use atoll_protocol::wire::RepairRequest;
 use atoll_storage::KeyRange;
 use bytes::Bytes;
 
 use super::Repair;
-use super::claims::Side;
 use super::plan::{Share, keyspaces_by_sets};
-use super::records::RecordBatch;
 use super::trouble::Trouble;
 use crate::cluster::View;
 use crate::replica::StoredKey;
@@ -86,19 +83,9 @@ impl Repair {
             records += self.fetch(peer, keys).await?;
         }
         for ((peer, share), leaves) in plan.leaves {
-            let claim = (peer, Side::Initiator);
-            if !self.parts.claims.claim(share.partition, claim, self.parts.env.mono()) {
-                return Err(Trouble::Busy);
-            }
             let leaves = leaves.into_iter().collect();
-            let fetched = self.fetch_everything(peer, share, leaves, Some(ranges)).await;
-            self.parts.claims.release(share.partition, claim);
-            if !matches!(fetched, Err(Trouble::Busy | Trouble::Gone)) {
-                // Otherwise the peer's claim ends by itself.
-                let done = RepairRequest::Done { partition: share.partition };
-                let _ = self.ask(peer, done, Bytes::new()).await;
-            }
-            records += fetched?;
+            let fetching = self.fetch_everything(peer, share, leaves, Some(ranges));
+            records += self.claimed(peer, share.partition, fetching).await?;
         }
         Ok(records)
     }
@@ -119,8 +106,7 @@ impl Plan {
 
     fn add_key(&mut self, view: &View, own: NodeIndex, key: &Bytes) {
         // A keyspace that is not known here is nobody's to read.
-        let keyspace = StoredKey::keyspace_in(key)
-            .and_then(|id| view.keyspaces.iter().find(|keyspace| keyspace.id == id));
+        let keyspace = StoredKey::keyspace_in(key).and_then(|id| view.keyspaces.by_id(id));
         let (Some(keyspace), Some(token)) = (keyspace, StoredKey::head(key)) else { return };
         let partition = view.topology.partitions().partition_of(token);
         let nodes = view.replicas(keyspace, partition).nodes;
@@ -181,23 +167,10 @@ fn leaves_of(
     })
 }
 
-/// The records whose keys lie in `ranges`, which ascend; `None` if the payload is not what the lengths say.
-pub(super) fn records_within(
-    ranges: &[KeyRange],
-    keys: &[Bytes],
-    lengths: &[u32],
-    mut payload: Bytes,
-) -> Option<RecordBatch> {
-    let mut batch = RecordBatch::default();
-    for (key, length) in keys.iter().zip(lengths) {
-        let length = usize::try_from(*length).ok().filter(|length| *length <= payload.len())?;
-        let record = payload.split_to(length);
-        let at = ranges.partition_point(|range| range.last < *key);
-        if ranges.get(at).is_some_and(|range| range.first <= *key) {
-            batch.add(key.clone(), &record);
-        }
-    }
-    (payload.is_empty() && keys.len() == lengths.len()).then_some(batch)
+/// Whether `key` lies in one of `ranges`, which ascend.
+pub(super) fn is_within(ranges: &[KeyRange], key: &Bytes) -> bool {
+    let at = ranges.partition_point(|range| range.last < *key);
+    ranges.get(at).is_some_and(|range| range.first <= *key)
 }
 
 #[cfg(test)]
@@ -208,6 +181,7 @@ mod tests {
     use atoll_protocol::keyspace::KeyspaceMap;
     use atoll_protocol::topology::{Addresses, TopologyFile};
 
+    use super::super::records::split;
     use super::*;
 
     fn view(text: &str) -> View {
@@ -277,11 +251,16 @@ mod tests {
             first: Bytes::from_static(first.as_bytes()),
             last: Bytes::from_static(last.as_bytes()),
         });
-        let within = |lengths: &[u32], payload| records_within(&ranges, &keys, lengths, payload);
+        let within = |lengths: &[u32], payload| {
+            let mut records = split(&keys, lengths, payload)?;
+            records.retain(|(key, _)| is_within(&ranges, key));
+            Some(records)
+        };
         let payload = Bytes::from_static(b"112223");
-        let batch = within(&[2, 3, 1], payload.clone()).unwrap();
-        assert_eq!((batch.keys.as_slice(), batch.lengths.as_slice()), (&keys[1..], &[3, 1][..]));
-        assert_eq!(batch.payload, b"2223");
+        let records = within(&[2, 3, 1], payload.clone()).unwrap();
+        let (taken, values): (Vec<Bytes>, Vec<Bytes>) = records.into_iter().unzip();
+        assert_eq!(taken, keys[1..]);
+        assert_eq!(values, [&b"222"[..], b"3"]);
         for wrong in [&[2, 3][..], &[2, 3, 0], &[2, 3, 2], &[9, 9, 9]] {
             assert!(within(wrong, payload.clone()).is_none(), "{wrong:?}");
         }

@@ -61,28 +61,20 @@ impl Repair {
         &self,
         keys: &[Bytes],
         lengths: &[u32],
-        mut payload: Bytes,
+        payload: Bytes,
     ) -> Result<usize, Trouble> {
-        let malformed =
-            || Trouble::Failed("the peer's records do not match their lengths".to_owned());
-        if keys.len() != lengths.len() {
-            return Err(malformed());
-        }
-        let mut joins = Vec::with_capacity(keys.len());
-        for (key, length) in keys.iter().zip(lengths) {
-            let length = usize::try_from(*length).unwrap_or(usize::MAX);
-            if length > payload.len() {
-                return Err(malformed());
-            }
-            let record = payload.split_to(length);
-            if record.is_empty() {
-                continue;
-            }
-            let key = StoredKey::parse(key.clone()).ok_or_else(malformed)?;
+        self.join_records(split(keys, lengths, payload).ok_or_else(malformed)?).await
+    }
+
+    /// The same of records that were [`split`].
+    pub(super) async fn join_records(
+        &self,
+        records: Vec<(Bytes, Bytes)>,
+    ) -> Result<usize, Trouble> {
+        let mut joins = Vec::with_capacity(records.len());
+        for (key, record) in records.into_iter().filter(|(_, record)| !record.is_empty()) {
+            let key = StoredKey::parse(key).ok_or_else(malformed)?;
             joins.push(self.join_one(key, record));
-        }
-        if !payload.is_empty() {
-            return Err(malformed());
         }
         let joined = joins.len();
         join_all(joins).await.into_iter().collect::<Result<(), _>>()?;
@@ -101,4 +93,23 @@ impl Repair {
             }
         }
     }
+}
+
+/// Keys with their records, which are one behind the other in `payload`; `None` if it is not what the lengths say.
+pub(super) fn split(
+    keys: &[Bytes],
+    lengths: &[u32],
+    mut payload: Bytes,
+) -> Option<Vec<(Bytes, Bytes)>> {
+    let mut records = Vec::with_capacity(keys.len());
+    for (key, length) in keys.iter().zip(lengths) {
+        let length = usize::try_from(*length).ok().filter(|length| *length <= payload.len())?;
+        records.push((key.clone(), payload.split_to(length)));
+    }
+    (payload.is_empty() && keys.len() == lengths.len()).then_some(records)
+}
+
+/// What such a message is.
+pub(super) fn malformed() -> Trouble {
+    Trouble::Failed("the peer's records do not match their lengths".to_owned())
 }
