@@ -8,7 +8,7 @@
 //!
 //! Invariant: a change that is not written is not counted, and what it would have hinted is owed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,12 +232,13 @@ impl Handoff {
         draft: &'a mut Draft,
         place: &(NodeIndex, StoredKey),
     ) -> Result<&'a mut Planned, Error> {
-        if !draft.entries.contains_key(place) {
-            let before = self.parts.store.find(place.0, &place.1)?;
-            let planned = Planned { after: before.clone(), before };
-            draft.entries.insert(place.clone(), planned);
+        match draft.entries.entry(place.clone()) {
+            btree_map::Entry::Occupied(planned) => Ok(planned.into_mut()),
+            btree_map::Entry::Vacant(vacant) => {
+                let before = self.parts.store.find(place.0, &place.1)?;
+                Ok(vacant.insert(Planned { after: before.clone(), before }))
+            }
         }
-        Ok(draft.entries.get_mut(place).expect("it was just put there"))
     }
 
     /// Writes a draft, then tells and counts what has become of it.
