@@ -164,8 +164,8 @@ impl Coordinator {
     }
 
     /// The replicas of a target in preference order, those that lag or have fallen silent last: the first of a remote
-    /// datacenter relays.
-    fn preference_list(&self, target: &Target) -> Vec<ReplicaSlot> {
+    /// datacenter relays. And which of them lag.
+    fn preference_list(&self, target: &Target) -> (Vec<ReplicaSlot>, Vec<NodeIndex>) {
         let nodes = target.replicas.nodes.iter();
         let mut slots: Vec<ReplicaSlot> = nodes.map(|&(node, dc)| self.slot(node, dc)).collect();
         let (own, peers) = (self.parts.cluster.own(), &self.parts.peers);
@@ -173,7 +173,7 @@ impl Coordinator {
         slots.sort_by_key(|&ReplicaSlot { node, .. }| {
             (node != own && peers.is_quiet(node), laggards.contains(&node))
         });
-        slots
+        (slots, laggards)
     }
 
     /// Those of `slots` that answer much later than their neighbours.
@@ -194,10 +194,14 @@ impl Coordinator {
         ReplicaSlot { node, dc, liveness }
     }
 
-    /// How long to wait for the slowest of `slots` that does not lag before doubting it; at most half of what is left, so
+    /// How long to wait for the slowest of `slots` before doubting it, `laggards` aside; at most half of what is left, so
     /// that there is time for another one.
-    fn patience(&self, slots: &[ReplicaSlot], deadline: MonoTime) -> Duration {
-        let laggards = self.laggards(slots);
+    fn patience(
+        &self,
+        slots: &[ReplicaSlot],
+        laggards: &[NodeIndex],
+        deadline: MonoTime,
+    ) -> Duration {
         let waited_for = slots.iter().filter(|slot| !laggards.contains(&slot.node));
         let slowest = waited_for.filter_map(|slot| self.parts.peers.rtt(slot.node)).max();
         let left = deadline.since(self.parts.env.mono());

@@ -107,11 +107,11 @@ impl Coordinator {
 
     fn admit_put(&self, put: &Put) -> Result<PutMachine, Failure> {
         let spec = quorum_spec(&put.target, put.level, put.local)?;
-        let replicas = self.preference_list(&put.target);
+        let (replicas, laggards) = self.preference_list(&put.target);
         let plan = PutPlan {
             spec,
             coordinator: self.parts.cluster.own(),
-            rerelay_after: self.patience(&replicas, put.deadline),
+            rerelay_after: self.patience(&replicas, &laggards, put.deadline),
             replicas,
             fallbacks: self.fallbacks(put),
             deadline: put.deadline,
@@ -127,18 +127,11 @@ impl Coordinator {
         if put.quorum == QuorumKind::Strict {
             return Vec::new();
         }
-        let Target { view, replicas, partition, .. } = &put.target;
-        let primaries: Vec<NodeIndex> = replicas.nodes.iter().map(|(node, _)| *node).collect();
-        let in_dc = |dc| {
-            let nodes = view.topology.fallbacks(dc, *partition, &primaries);
-            nodes.into_iter().map(move |node| self.slot(node, dc))
-        };
         // Only datacenters with replicas have something to stand in for.
-        let dcs = view
-            .topology
-            .dc_indices()
-            .filter(|&dc| replicas.counts.get(usize::from(dc.0)).is_some_and(|&count| count > 0));
-        dcs.flat_map(in_dc).filter(|slot| slot.liveness == Liveness::Alive).collect()
+        let has_replicas = |dc| put.target.replicas.nodes.iter().any(|(_, of)| *of == dc);
+        let fallbacks = put.target.fallbacks().filter(|(_, dc)| has_replicas(*dc));
+        let slots = fallbacks.map(|(node, dc)| self.slot(node, dc));
+        slots.filter(|slot| slot.liveness == Liveness::Alive).collect()
     }
 
     async fn mint(&self, put: &Put) -> Result<(Minted, oneshot::Receiver<()>), Failure> {

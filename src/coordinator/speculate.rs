@@ -29,12 +29,11 @@ impl Coordinator {
         replicas: &[ReplicaSlot],
         deadline: MonoTime,
     ) -> Duration {
-        let patience = self.patience(replicas, deadline);
         let own = self.parts.cluster.own();
         let asked = first_asked(spec, replicas).into_iter().filter(|node| *node != own);
         let known: Option<Vec<_>> = asked.map(|node| self.parts.peers.read_p99(node)).collect();
         let Some(slowest) = known.and_then(|known| known.into_iter().max()) else {
-            return patience;
+            return self.patience(replicas, &self.laggards(replicas), deadline);
         };
         let half = deadline.since(self.parts.env.mono()) / 2;
         slowest.max(HEDGE_AFTER_MIN).min(half)

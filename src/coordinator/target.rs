@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atoll_protocol::ids::Name;
+use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::keyspace::Keyspace;
 use atoll_protocol::token::Partition;
 use atoll_protocol::wire::Invalid;
@@ -42,5 +42,15 @@ impl Target {
         let partition = stored.partition(view.topology.partitions());
         let replicas = view.replicas(&keyspace, partition);
         Ok(Self { view, keyspace, key, stored, partition, replicas })
+    }
+
+    /// The nodes behind the replicas in each datacenter, in the partition's own order.
+    pub fn fallbacks(&self) -> impl Iterator<Item = (NodeIndex, DcIndex)> {
+        let topology = &self.view.topology;
+        let primaries: Vec<NodeIndex> = self.replicas.nodes.iter().map(|(node, _)| *node).collect();
+        topology.dc_indices().flat_map(move |dc| {
+            let nodes = topology.fallbacks(dc, self.partition, &primaries);
+            nodes.into_iter().map(move |node| (node, dc))
+        })
     }
 }

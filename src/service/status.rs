@@ -149,12 +149,9 @@ impl Service {
             costs.zip(reports).filter_map(|(cost, report)| Some((cost, report?))).collect();
         number_local_order(&mut replicas);
         let replicas = replicas.into_iter().map(|(_, report)| report).collect();
-        let topology = &target.view.topology;
-        let primaries: Vec<_> = target.replicas.nodes.iter().map(|(node, _)| *node).collect();
-        let fallbacks = topology
-            .dc_indices()
-            .flat_map(|dc| topology.fallbacks(dc, target.partition, &primaries))
-            .filter_map(|node| target.view.node_name(node).cloned())
+        let fallbacks = target
+            .fallbacks()
+            .filter_map(|(node, _)| target.view.node_name(node).cloned())
             .collect();
         Ok(Reply::Explain(Explanation {
             token: target.stored.token().0,
