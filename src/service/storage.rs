@@ -3,7 +3,7 @@
 //! Invariants
 //! - A reply fits one frame for every topology: levels and reasons are cut to the bounds of the wire.
 
-use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::ids::{Name, NodeIndex};
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
     CacheUsageStatus, FilesStatus, LEVELS_MAX, PeerReply, PeerRequest, REASON_BYTES_MAX, Reply,
@@ -11,41 +11,55 @@ use atoll_protocol::wire::{
 };
 use atoll_storage::{CacheUsage, Statistics};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::Service;
-use crate::cluster::View;
+
+/// What one node said, or why it said nothing.
+pub(super) struct Told<T> {
+    pub(super) node: Name,
+    pub(super) dc: Name,
+    pub(super) told: Result<T, String>,
+}
 
 impl Service {
     /// Asks every node for its engine's own words.
     pub(super) async fn storage(&self, deadline: MonoTime) -> Reply {
-        let view = self.parts.cluster.view();
-        let nodes = view.topology.node_indices();
-        let reports = nodes.map(|node| self.storage_report(&view, node, deadline));
-        Reply::Storage(join_all(reports).await.into_iter().flatten().collect())
+        let read = |reply| match reply {
+            PeerReply::Storage(status) => Some(status),
+            _ => None,
+        };
+        let own = self.own_storage();
+        let told = self.everyone(&PeerRequest::Storage, deadline, own, read).await;
+        let report = |Told { node, dc, told }| StorageReport { node, dc, told };
+        Reply::Storage(told.into_iter().map(report).collect())
     }
 
-    async fn storage_report(
+    /// What every node says to `request`, this one in its `own` words, in the order of the topology.
+    pub(super) async fn everyone<T>(
         &self,
-        view: &View,
-        index: NodeIndex,
+        request: &PeerRequest,
         deadline: MonoTime,
-    ) -> Option<StorageReport> {
-        let node = view.topology.node(index)?;
-        let told = if index == self.parts.cluster.own() {
-            Ok(self.own_storage().await)
-        } else {
-            let is_storage = |reply| match reply {
-                PeerReply::Storage(status) => Some(status),
-                _ => None,
-            };
-            self.told(index, &PeerRequest::Storage, deadline, is_storage).await
+        own: impl Future<Output = T>,
+        read: impl Fn(PeerReply) -> Option<T>,
+    ) -> Vec<Told<T>> {
+        let view = self.parts.cluster.view();
+        let own_index = self.parts.cluster.own();
+        let others = view.topology.node_indices().filter(|&index| index != own_index);
+        let asked =
+            others.map(async |index| (index, self.told(index, request, deadline, &read).await));
+        let (own, mut told) = join(own, join_all(asked)).await;
+        told.push((own_index, Ok(own)));
+        told.sort_unstable_by_key(|(index, _)| *index);
+        let named = |(index, told)| {
+            let node = view.topology.node(index)?;
+            Some(Told { node: node.name.clone(), dc: view.dc_name(node.dc)?.clone(), told })
         };
-        Some(StorageReport { node: node.name.clone(), dc: view.dc_name(node.dc)?.clone(), told })
+        told.into_iter().filter_map(named).collect()
     }
 
     /// What another node answers to `request`, as `read` understands it, or why it does not; within the bound of the wire.
-    pub(super) async fn told<T>(
+    async fn told<T>(
         &self,
         index: NodeIndex,
         request: &PeerRequest,
