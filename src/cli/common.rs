@@ -9,6 +9,7 @@ use atoll_protocol::ids::Name;
 use atoll_protocol::keyspace::DEFAULT_KEYSPACE_NAME;
 use clap::Args;
 
+use super::exit::Error;
 use super::output::ReportFormat;
 
 /// Heading of the options that say how to reach the cluster.
@@ -42,6 +43,25 @@ pub(super) struct ReportArg {
     /// How to print
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = ReportFormat::Table)]
     pub(super) output: ReportFormat,
+}
+
+/// Where a command on every node goes, and how its reports are printed.
+#[derive(Debug, Args)]
+pub(super) struct ReachArgs {
+    #[command(flatten)]
+    pub(super) output: ReportArg,
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+}
+
+/// Fails if a command that changes something did not reach every node; of each, its name and why it was not told.
+pub(super) fn all_told<'a>(
+    nodes: impl Iterator<Item = (&'a Name, Option<&'a String>)>,
+) -> Result<(), Error> {
+    let silent = nodes.filter_map(|(node, reason)| Some((node, reason?)));
+    let problems: Vec<String> =
+        silent.map(|(node, reason)| format!("{node} was not told: {reason}")).collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Degraded { problems }) }
 }
 
 /// A key as its bytes.

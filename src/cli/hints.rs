@@ -10,7 +10,7 @@ use atoll_protocol::ids::Name;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::common::{ConnectArgs, ReportArg};
+use super::common::{ReachArgs, all_told};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, size, span};
@@ -44,15 +44,6 @@ struct DropArgs {
     target: Option<String>,
     #[command(flatten)]
     reach: ReachArgs,
-}
-
-/// Where, and how it is printed.
-#[derive(Debug, Args)]
-struct ReachArgs {
-    #[command(flatten)]
-    output: ReportArg,
-    #[command(flatten)]
-    connect: ConnectArgs,
 }
 
 /// One node as JSON.
@@ -107,12 +98,10 @@ pub(super) async fn hints(args: HintsArgs, console: &mut Console) -> Result<(), 
         ReportFormat::Table => console.data(table(&reports).render(0))?,
         ReportFormat::Json => console.json(&document(&reports))?,
     }
-    let silent = reports.iter().filter_map(|report| Some((report, report.told.as_ref().err()?)));
-    let problems: Vec<String> = silent
-        .filter(|_| command != HintsCommand::List)
-        .map(|(report, reason)| format!("{} was not told: {reason}", report.node))
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(Error::Degraded { problems }) }
+    if command == HintsCommand::List {
+        return Ok(());
+    }
+    all_told(reports.iter().map(|report| (&report.node, report.told.as_ref().err())))
 }
 
 /// A line for each pair of holder and target; holders of nothing have one as well.

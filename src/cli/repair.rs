@@ -8,7 +8,7 @@ use atoll_client::{RepairCommand, RepairReport, RepairStatus, Role};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::common::{ConnectArgs, ReportArg};
+use super::common::{ReachArgs, all_told};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, size, span};
@@ -32,15 +32,6 @@ enum What {
     Start(ReachArgs),
     /// Begin no comparison until `start`, or until a node starts again; needs the profile's admin certificate
     Pause(ReachArgs),
-}
-
-/// Where, and how it is printed.
-#[derive(Debug, Args)]
-struct ReachArgs {
-    #[command(flatten)]
-    output: ReportArg,
-    #[command(flatten)]
-    connect: ConnectArgs,
 }
 
 /// One node as JSON.
@@ -83,12 +74,10 @@ pub(super) async fn repair(args: RepairArgs, console: &mut Console) -> Result<()
         ReportFormat::Table => console.data(table(&reports).render(0))?,
         ReportFormat::Json => console.json(&document(&reports))?,
     }
-    let silent = reports.iter().filter_map(|report| Some((report, report.told.as_ref().err()?)));
-    let problems: Vec<String> = silent
-        .filter(|_| command != RepairCommand::Status)
-        .map(|(report, reason)| format!("{} was not told: {reason}", report.node))
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(Error::Degraded { problems }) }
+    if command == RepairCommand::Status {
+        return Ok(());
+    }
+    all_told(reports.iter().map(|report| (&report.node, report.told.as_ref().err())))
 }
 
 fn table(reports: &[RepairReport]) -> Columns {
