@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use atoll_client::{Client, Level};
-use atoll_protocol::wire::ReplicaState;
+use atoll_client::{Client, Level, ReplicaState};
 use serde_json::Value;
 
-use crate::harness::{Cluster, Seats, until};
+use crate::harness::{Cluster, Seats, replicas_equal, until};
 
 const KEYS: usize = 240;
 
@@ -89,21 +88,7 @@ async fn mended(cluster: &Cluster, files: usize) {
 /// Waits until each key can be read at every replica, and all have the same.
 async fn equal(client: &Client, replicas: usize) {
     for number in 0..KEYS {
-        until(&format!("all replicas of key {number} are equal"), async || {
-            let explained = client.explain("default", key(number)).await.unwrap();
-            let digests: Vec<_> = explained
-                .replicas
-                .iter()
-                .map(|replica| match &replica.state {
-                    ReplicaState::Present { digest, .. } => Some(*digest),
-                    ReplicaState::Absent | ReplicaState::Unreachable { .. } => None,
-                })
-                .collect();
-            assert_eq!(digests.len(), replicas);
-            let are_equal = digests.iter().all(|digest| digest.is_some() && *digest == digests[0]);
-            if are_equal { Ok(()) } else { Err(format!("{:?}", explained.replicas)) }
-        })
-        .await;
+        replicas_equal(client, &key(number), replicas).await;
     }
 }
 

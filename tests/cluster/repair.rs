@@ -4,9 +4,8 @@
 //! A cycle of anti-entropy takes an hour here, as by default: what is known to be missing does not wait for it.
 
 use atoll_client::{Client, Level, Versions};
-use atoll_protocol::wire::ReplicaState;
 
-use crate::harness::{Cluster, Seats, until};
+use crate::harness::{Cluster, Seats, replicas_equal, until};
 
 const KEYS: usize = 60;
 
@@ -37,22 +36,7 @@ async fn write(client: &Client, level: Level) {
 /// Waits until each key has the same record at `replicas` replicas.
 async fn equal(client: &Client, replicas: usize) {
     for number in 0..KEYS {
-        until(&format!("all replicas of key {number} are equal"), async || {
-            let explained = client.explain("default", key(number)).await.unwrap();
-            let digests: Vec<_> = explained
-                .replicas
-                .iter()
-                .map(|replica| match &replica.state {
-                    ReplicaState::Present { digest, .. } => Some(*digest),
-                    ReplicaState::Absent | ReplicaState::Unreachable { .. } => None,
-                })
-                .collect();
-            assert_eq!(digests.len(), replicas);
-            let are_equal = digests.first().is_some_and(|first| first.is_some())
-                && digests.windows(2).all(|pair| pair[0] == pair[1]);
-            if are_equal { Ok(()) } else { Err(format!("{digests:?}")) }
-        })
-        .await;
+        replicas_equal(client, &key(number), replicas).await;
     }
 }
 

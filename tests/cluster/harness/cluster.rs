@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::process::ExitStatus;
 
 use atoll_client::{Client, NodeReport, ProfileFile, Role};
-use atoll_protocol::wire::NodeState;
+use atoll_protocol::wire::{NodeState, ReplicaState};
 
 use super::node::Start;
 use super::{Folder, NodeProcess, Seats, until};
@@ -147,6 +147,26 @@ pub(crate) async fn connected(profile: &ProfileFile, running: &[&str]) {
     })
     .await;
     client.close().await;
+}
+
+/// Waits until `key` can be read at each of its `replicas` replicas, and all have the same record. Nobody reads it meanwhile:
+/// `explain` asks each replica what it has, and mends nothing.
+pub(crate) async fn replicas_equal(client: &Client, key: &str, replicas: usize) {
+    until(&format!("all replicas of {key} are equal"), async || {
+        let explained = client.explain("default", key).await.unwrap();
+        let digests: Vec<_> = explained
+            .replicas
+            .iter()
+            .map(|replica| match &replica.state {
+                ReplicaState::Present { digest, .. } => Some(*digest),
+                ReplicaState::Absent | ReplicaState::Unreachable { .. } => None,
+            })
+            .collect();
+        assert_eq!(digests.len(), replicas);
+        let are_equal = digests.iter().all(|digest| digest.is_some() && *digest == digests[0]);
+        if are_equal { Ok(()) } else { Err(format!("{:?}", explained.replicas)) }
+    })
+    .await;
 }
 
 fn lacking(reports: &[NodeReport], running: &[&str]) -> Vec<String> {

@@ -32,7 +32,7 @@ use atoll_protocol::time::WallTime;
 use rustls_pki_types::UnixTime;
 
 pub(crate) use cli::{Cli, Outcome};
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, replicas_equal};
 pub(crate) use dev::DevCluster;
 pub(crate) use folder::{CLUSTER, Folder};
 pub(crate) use node::{NodeProcess, Start, is_running};
