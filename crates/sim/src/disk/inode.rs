@@ -6,9 +6,12 @@
 //! 2. Before a sector is changed for the first time since the last sync, its old bytes go to `dirty`.
 //! 3. A sync forgets `dirty`. A failed sync moves a part of it to `doomed`: clean in the cache, old on the platter.
 //! 4. An image is a copy of `pages` with the old bytes put back where the new ones were lost.
+//! 5. Every change of the length since the last sync is kept, in order: a crash leaves the old length or one of them. What
+//!    a write appends may be there up to any byte; a length that is set is there or not, as journals have it.
 //!
 //! Invariants
 //! - Bytes at or behind `len` are zero.
+//! - The last unsynced length ends at `len`.
 //! - `dirty` and `doomed` share no sector.
 
 use std::collections::BTreeMap;
@@ -34,10 +37,17 @@ type Old = Option<Arc<[u8; SECTOR]>>;
 pub(super) enum Length {
     /// As the process left it.
     New,
-    /// As it was last synced, or at the end of the last surviving sector behind that.
+    /// As it was last synced, or as far behind that as the surviving sectors and the unsynced lengths allow.
     Reached,
     /// Here.
     At(u64),
+}
+
+/// Lengths that one change leads to, or may stop at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) low: u64,
+    pub(super) high: u64,
 }
 
 /// One file's bytes.
@@ -46,6 +56,7 @@ pub(super) struct Inode {
     pages: Vec<Option<Arc<Page>>>,
     len: u64,
     synced_len: u64,
+    unsynced_lengths: Vec<Span>,
     dirty: BTreeMap<u64, Old>,
     doomed: BTreeMap<u64, Old>,
 }
@@ -78,7 +89,13 @@ impl Inode {
             self.remember(sector);
         }
         self.put(offset, bytes);
-        self.len = self.len.max(end);
+        if end > self.len {
+            match self.unsynced_lengths.last_mut() {
+                Some(last) => last.high = end,
+                None => self.unsynced_lengths.push(Span { low: self.len, high: end }),
+            }
+            self.len = end;
+        }
     }
 
     /// Writes `bytes` at `offset` within the file as if they had always been on the platter.
@@ -94,13 +111,16 @@ impl Inode {
         for sector in len / SECTOR_BYTES..self.len.div_ceil(SECTOR_BYTES) {
             self.remember(sector);
         }
+        if len != self.len {
+            self.unsynced_lengths.push(Span { low: len, high: len });
+        }
         self.cut(len);
     }
 
     /// Makes bytes and length durable.
     pub(super) fn sync(&mut self) {
         self.dirty.clear();
-        self.synced_len = self.len;
+        self.settle_length();
     }
 
     /// A sync that failed: everything is clean now, and only what `keep` says has reached the platter.
@@ -111,7 +131,7 @@ impl Inode {
             }
         }
         if keep() {
-            self.synced_len = self.len;
+            self.settle_length();
         }
     }
 
@@ -119,9 +139,9 @@ impl Inode {
         self.len
     }
 
-    /// The length that was last synced, if it differs.
-    pub(super) fn unsynced_length(&self) -> Option<u64> {
-        (self.len != self.synced_len).then_some(self.synced_len)
+    /// The changes of the length since the last sync, oldest first.
+    pub(super) fn unsynced_lengths(&self) -> &[Span] {
+        &self.unsynced_lengths
     }
 
     /// Sectors that differ from the platter and would be written by a sync.
@@ -137,7 +157,7 @@ impl Inode {
 
     /// Whether a crash leaves this file as it is.
     pub(super) fn is_durable(&self) -> bool {
-        self.dirty.is_empty() && self.doomed.is_empty() && self.len == self.synced_len
+        self.dirty.is_empty() && self.doomed.is_empty() && self.unsynced_lengths.is_empty()
     }
 
     /// The file after a crash: `lost` sectors (in order) are old, the others new.
@@ -150,11 +170,9 @@ impl Inode {
         let len = match length {
             Length::New => self.len,
             Length::At(len) => len,
-            Length::Reached if self.len < self.synced_len => self.synced_len,
             Length::Reached => {
                 let kept = self.unsynced_sectors().filter(|s| lost.binary_search(s).is_err());
-                let reached = kept.last().map_or(0, |sector| (sector + 1) * SECTOR_BYTES);
-                reached.clamp(self.synced_len, self.len)
+                self.reached(kept.last().map_or(0, |sector| (sector + 1) * SECTOR_BYTES))
             }
         };
         image.cut(len);
@@ -170,6 +188,17 @@ impl Inode {
             feed(page.as_ref().and_then(|page| page.get(..count)).unwrap_or_default());
             rest -= count as u64;
         }
+    }
+
+    /// The greatest legal length up to `end`, but at least the synced one.
+    fn reached(&self, end: u64) -> u64 {
+        let below = self.unsynced_lengths.iter().filter(|span| span.low <= end);
+        below.map(|span| span.high.min(end)).fold(self.synced_len, u64::max)
+    }
+
+    fn settle_length(&mut self) {
+        self.synced_len = self.len;
+        self.unsynced_lengths.clear();
     }
 
     fn page(&self, index: usize) -> Option<&Arc<Page>> {

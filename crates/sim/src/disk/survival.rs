@@ -17,7 +17,7 @@ use super::volume::Unsynced;
 /// How often each kind is drawn: nothing, everything, one only, all but one, each by chance.
 const WEIGHTS: [u32; 5] = [3, 2, 2, 2, 6];
 
-/// A file whose new length is lost ends at any length in between in this many of 1 000 cases.
+/// A file whose length is not synced ends at one that it had in between in this many of 1 000 cases.
 const CUT_PER_MILLE: u32 = 250;
 
 /// The fate of each item.
@@ -54,13 +54,15 @@ impl Survival {
         Self::everything(items).flipped(index)
     }
 
-    /// Each item survives in `per_mille` of 1 000 cases, and lengths may be anything in between.
+    /// Each item survives in `per_mille` of 1 000 cases, and lengths may be those in between.
     pub(crate) fn by_chance(unsynced: &Unsynced, per_mille: u32, prng: &mut Prng) -> Self {
         let kept = (0..unsynced.len()).map(|_| prng.per_mille(per_mille)).collect();
         let mut cuts = BTreeMap::new();
         for (file, lengths) in &unsynced.lengths {
-            if prng.per_mille(CUT_PER_MILLE) {
-                cuts.insert(*file, prng.between(lengths.low, lengths.high));
+            if prng.per_mille(CUT_PER_MILLE)
+                && let Some(span) = prng.pick(&lengths.spans)
+            {
+                cuts.insert(*file, prng.between(span.low, span.high));
             }
         }
         Self { kept, cuts }
@@ -100,7 +102,7 @@ impl Survival {
         self.kept.get(item) == Some(&true)
     }
 
-    /// Where `file` ends, if neither at its old nor at its new length.
+    /// Where `file` ends, if the fate of its length does not say so.
     pub(super) fn cut_of(&self, file: FileNumber) -> Option<u64> {
         self.cuts.get(&file).copied()
     }

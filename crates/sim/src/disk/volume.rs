@@ -3,7 +3,7 @@
 //! A disk in use owns one; the crash enumerator keeps one per call and builds thousands of images from it.
 //!
 //! 1. [`Volume::unsynced`] lists the items whose fate a crash decides: sectors, lengths, changes of names.
-//! 2. A [`Survival`] says which of them are kept, and may cut a file at any length in between.
+//! 2. A [`Survival`] says which of them are kept, and may end a file at a length that it had in between.
 //! 3. [`Volume::image`] builds what is left, with nothing unsynced in it.
 //!
 //! Invariants
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::inode::{Inode, Length};
+use super::inode::{Inode, Length, Span};
 use super::names::{FileNumber, NameChange, NameMap, Names};
 use super::survival::Survival;
 
@@ -48,15 +48,14 @@ pub(crate) struct Unsynced {
     words: Vec<String>,
     /// Pairs of items of which the second survives only with the first.
     dependencies: Vec<(usize, usize)>,
-    /// Lengths between which a file may end.
+    /// Lengths at which a file may end.
     pub(super) lengths: BTreeMap<FileNumber, Lengths>,
 }
 
 /// The lengths that a crash may choose from, and the file's name for people.
 #[derive(Clone, Debug)]
 pub(super) struct Lengths {
-    pub(super) low: u64,
-    pub(super) high: u64,
+    pub(super) spans: Vec<Span>,
     name: String,
 }
 
@@ -105,11 +104,11 @@ impl Volume {
                 unsynced.items.push(Item::Sector(file, sector));
                 unsynced.words.push(format!("sector {sector} of {name}"));
             }
-            if let Some(synced) = inode.unsynced_length() {
+            let spans = inode.unsynced_lengths().to_vec();
+            if !spans.is_empty() {
                 unsynced.items.push(Item::Length(file));
                 unsynced.words.push(format!("length {} of {name}", inode.len()));
-                let (low, high) = (synced.min(inode.len()), synced.max(inode.len()));
-                unsynced.lengths.insert(file, Lengths { low, high, name: name.to_owned() });
+                unsynced.lengths.insert(file, Lengths { spans, name: name.to_owned() });
             }
         }
         let offset = unsynced.items.len();
@@ -193,7 +192,7 @@ impl Unsynced {
         self.dependencies.iter().all(|(first, second)| keeps(*first) || !keeps(*second))
     }
 
-    /// Whether some file may end between two lengths.
+    /// Whether some file may end at a length that it had in between.
     pub(crate) fn has_lengths(&self) -> bool {
         !self.lengths.is_empty()
     }

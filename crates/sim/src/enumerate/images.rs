@@ -4,7 +4,7 @@
 //!
 //! 1. Few items: all legal subsets.
 //! 2. Many: nothing, everything, each item alone, each item missing, and subsets by chance up to the bound.
-//! 3. In either case some subsets by chance in which files end between their old and their new length.
+//! 3. In either case some subsets by chance in which files end at a length that they had in between.
 //!
 //! Invariant: every survival handed out is legal.
 

@@ -64,18 +64,25 @@ fn a_grown_file_ends_anywhere_between_and_gaps_are_zero() {
     assert!(images.keys().any(|(length, zeroes)| *length == 1_500 && *zeroes >= 512));
 }
 
+/// A length that is set is in the journal or not; every one of them may be the last that is.
 #[test]
-fn a_cut_file_is_old_or_new_or_between() {
+fn a_file_has_its_old_length_or_one_that_was_set() {
     let images = seen(
-        200,
+        400,
         |disk| {
             let file = synced(disk, "a", &[1; 2_000]);
             disk.sync_dir("").unwrap();
             file.set_len(10).unwrap();
+            file.set_len(3_000).unwrap();
+            write(&*file, 0, &[2; 3_000]);
+            write(&*file, 3_000, &[2; 50]);
         },
         |image| content(image, "a").unwrap().len(),
     );
-    assert!(images.contains_key(&10) && images.contains_key(&2_000) && images.len() > 4);
+    let whole = images.keys().copied().filter(|length| *length < 3_000);
+    assert_eq!(whole.collect::<Vec<_>>(), [10, 2_000]);
+    let appended = images.keys().copied().filter(|length| *length >= 3_000);
+    assert!(appended.clone().all(|length| length <= 3_050) && appended.count() > 4);
 }
 
 #[test]

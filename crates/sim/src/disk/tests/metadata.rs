@@ -13,6 +13,8 @@ use crate::prng::Prng;
 
 const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
 
+const BALLAST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("ballast");
+
 fn open(disk: &SimDisk) -> Result<Database, redb::Error> {
     let backend = disk.backend("meta.redb")?;
     let builder = Database::builder().set_cache_size(1 << 20).create_with_backend(backend);
@@ -62,6 +64,35 @@ fn a_committed_transaction_is_there_after_every_power_loss() {
         let found = count(&open(&image).unwrap());
         assert!(found == acknowledged || found == acknowledged + 1, "seed {seed}: {found}");
         drop(database);
+    }
+}
+
+/// Replaces one value by one of another size, so that redb's file grows and shrinks.
+fn replace(database: &Database, count: u64, prng: &mut Prng) -> Result<(), redb::Error> {
+    let ballast = vec![7; prng.index(64 << 10)];
+    let transaction = database.begin_write()?;
+    transaction.open_table(BALLAST)?.insert("ballast", ballast.as_slice())?;
+    transaction.open_table(COUNTS)?.insert("count", count)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[test]
+fn a_file_that_grows_and_shrinks_opens_after_every_power_loss() {
+    for seed in 0..400 {
+        let (disk, database) = started(seed);
+        let mut prng = Prng::stream(seed, "test");
+        disk.halt_after(prng.between(1, 300));
+        let mut acknowledged = 1;
+        while replace(&database, acknowledged + 1, &mut prng).is_ok() {
+            acknowledged += 1;
+        }
+        // Redb shrinks its file when it is closed, too.
+        let image = disk.crash(Loss::PowerLost);
+        image.halt_after(prng.between(1, 60));
+        drop(open(&image));
+        let found = count(&open(&image.crash(Loss::PowerLost)).unwrap());
+        assert!(found == acknowledged || found == acknowledged + 1, "seed {seed}: {found}");
     }
 }
 
