@@ -6,7 +6,7 @@ use atoll_protocol::wire::{self, Envelope, Failure, Reply, Request};
 use atolldb::net::Link;
 use bytes::Bytes;
 
-use super::{CONNECT_PATIENCE, Client, GRACE, WANDER_PER_MILLE};
+use super::{Client, GRACE, WANDER_PER_MILLE};
 use crate::exec::ProcessId;
 use crate::history::{Outcome, ReadCell};
 use crate::record::name_of;
@@ -33,7 +33,7 @@ impl Client {
         {
             return Some(link.clone());
         }
-        let patience = self.env.mono().after(CONNECT_PATIENCE);
+        let patience = self.env.mono().after(self.connect_patience);
         let link = self.env.until(patience, self.dial.dial(ProcessId(node))).await??;
         self.link = Some((node, link.clone()));
         Some(link)

@@ -39,7 +39,7 @@ use ask::{internal, read_cells};
 /// What a client waits beyond the time that it gives the node.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// How long a client tries to connect.
+/// How long a client tries to connect, unless told otherwise.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Requests of 1 000 for which a client goes to another node than its usual one.
@@ -74,6 +74,8 @@ pub struct Client {
     pub chance: Prng,
     /// Its patience.
     pub deadline: Duration,
+    /// Its patience with a node that it is not connected to.
+    pub connect_patience: Duration,
     /// Writes of 1 000 that fallbacks may acknowledge.
     pub sloppy_per_mille: u32,
     link: Option<(usize, Arc<dyn Link>)>,
@@ -155,6 +157,7 @@ impl Client {
             nodes,
             chance,
             deadline,
+            connect_patience: CONNECT_PATIENCE,
             sloppy_per_mille: 0,
             link: None,
             requests: 0,

@@ -6,6 +6,9 @@ use crate::plan::{DcShape, Fault, FaultKind, Healers, Knobs, Mix, Plan, Shape, T
 /// Enough that the shares below are not an accident.
 const SEEDS_OF_VALUES: u64 = 20;
 
+/// Enough that one of them would need more than a second six times in a row.
+const SEEDS_FROM_AFAR: u64 = 20;
+
 /// Three nodes, replication factor 3, no faults.
 fn quiet(seed: u64) -> Plan {
     Plan {
@@ -97,4 +100,17 @@ fn a_bad_day_keeps_every_promise_and_repeats_itself() {
     let again = run(&stormy(2), Trace::Hash);
     assert_eq!(report.trace_hash, again.trace_hash);
     assert_ne!(report.trace_hash, run(&stormy(3), Trace::Hash).trace_hash);
+}
+
+/// A handshake takes two round trips, and one more whenever datagrams overtake each other: over a second here.
+#[test]
+fn whoever_comes_from_afar_gets_an_answer() {
+    for seed in 0..SEEDS_FROM_AFAR {
+        let dc = DcShape { nodes: 1, racks: 1, replication_factor: 1 };
+        let mut plan = Plan { tier: Tier::Quic, safety_ms: 500, ..quiet(seed) };
+        plan.shape = Shape { dcs: vec![dc.clone(), dc], rtt_ms: 330, partitions: 1 };
+        plan.workload.operations = 1;
+        let report = run(&plan, Trace::Hash);
+        assert!(report.violations.is_empty(), "seed {seed}: {:?}", report.violations);
+    }
 }
