@@ -12,6 +12,10 @@ use crate::prng::Prng;
 /// Latency between two processes of one datacenter, in nanoseconds: from the same rack to a busy network.
 const LOCAL_NANOS: (u64, u64) = (50_000, 500_000);
 
+/// Second copies of 1 000 that may arrive very late, and how late: later than any put takes, and than deletions are purged.
+const LATE_PER_MILLE: u32 = 250;
+const LATE_NANOS: u64 = 12_000_000_000;
+
 /// Jitter of a WAN path, in thousandths of its latency.
 const WAN_JITTER_PER_MILLE: u64 = 50;
 
@@ -152,7 +156,12 @@ impl Conditions {
         }
         let spread = base.1.max(1_000_000);
         let arrivals = (0..copies).map(|copy| {
-            let again = if copy == 0 { 0 } else { chance.below(spread * 4) };
+            let again = match copy {
+                0 => 0,
+                // As late as if a socket had not been read meanwhile.
+                _ if chance.per_mille(LATE_PER_MILLE) => chance.below(LATE_NANOS),
+                _ => chance.below(spread * 4),
+            };
             Duration::from_nanos(delay + waits + again)
         });
         let arrivals: Vec<Duration> = arrivals.collect();
