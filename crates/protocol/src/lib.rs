@@ -12,6 +12,7 @@ pub mod get;
 pub mod put;
 pub mod wire;
 pub mod codec;
+pub mod purge;
 pub mod record;
 pub mod session;
 pub mod version;

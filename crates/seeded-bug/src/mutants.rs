@@ -38,6 +38,16 @@ mutants! {
     OverdueReadCounts = "overdue-read-counts", "D5 CASSANDRA-16807", "P3", Cluster,
         "after the speculative read, replicas that were asked count as answered";
 
+    /// A replica with a purge frontier joins whatever arrives (`protocol/purge`).
+    /// Circumstance: a copy of a deleted value that is still under way, or held for somebody, when its deletion is purged.
+    FrontierIgnored = "frontier-ignored", "B3 scylla#3560", "P6", Cluster,
+        "what was purged comes back with a late message";
+
+    /// A record is purged although the owners have not agreed on all of it (`protocol/purge`).
+    /// Circumstance: a deletion that came after the cut, while an owner is away or a copy is under way.
+    PurgeUnseen = "purge-unseen", "D9 CASSANDRA-6117", "P6", Cluster,
+        "a deletion is purged although it is later than what all owners have seen";
+
     /// A join skips entries that hold a floor and no cell, unless they bring a greater counter (`protocol/record`).
     /// Circumstance: a write superseded through another coordinator than its own: replicas keep the covered cell.
     FloorsNotJoined = "floors-not-joined", "B13 riak_kv#1850", "P6", Cluster,
@@ -304,6 +314,21 @@ mutants! {
     /// that unreachable for small clusters.
     CompactionForgetsLastKey = "compaction-forgets-last-key", "B1 CASSANDRA-18507", "P1", Enumerator,
         "a partial compaction drops the last key of an input that it has not moved";
+
+    /// The leader of a partition has its owners agree without mending them (`src/purge`).
+    /// Circumstance: an owner that missed a deletion, and nobody has told it by the time that the others purge.
+    PurgeUnrepaired = "purge-unrepaired", "B1 scylla#8970", "P6", Cluster,
+        "deletions are purged before every owner has seen them";
+
+    /// A round goes on without the nodes that are away, or cannot answer (`src/purge`).
+    /// Circumstance: an owner away for longer than `purge_after` while others delete.
+    PurgeWhileAway = "purge-while-away", "B4 CASSANDRA-6117", "P6", Cluster,
+        "deletions are purged while an owner is away";
+
+    /// A round does not ask whether anybody keeps hints (`src/purge`).
+    /// Circumstance: hints that wait while every node is up.
+    HintsForgottenInPurge = "hints-forgotten-in-purge", "B5 CASSANDRA-4905", "P6", Cluster,
+        "deletions are purged while a hint for an owner waits";
 
     /// A hint ends although its target did not answer (`src/handoff/deliver`).
     /// Circumstance: a put that misses a replica, and a target that is lost, busy or slow as its hints are delivered.

@@ -215,6 +215,23 @@ impl Record {
         self.entries.get(&incarnation).map_or(0, Entry::counter_max)
     }
 
+    /// The greatest counter of each incarnation that this record names.
+    pub fn counters(&self) -> impl Iterator<Item = (Incarnation, u64)> + '_ {
+        self.entries.iter().map(|(&incarnation, entry)| (incarnation, entry.counter_max()))
+    }
+
+    /// Forgets the cells with these dots, of which the caller knows that they were superseded. Floors stay.
+    pub fn remove(&mut self, dots: &[Dot]) {
+        for (&incarnation, entry) in &mut self.entries {
+            entry
+                .cells
+                .retain(|(counter, _)| !dots.contains(&Dot { incarnation, counter: *counter }));
+        }
+        self.drop_empty_entries();
+        self.assert_invariants();
+        debug_assert!(!self.cells().any(|(dot, _)| dots.contains(&dot)), "they are gone");
+    }
+
     /// Greatest timestamp of a live cell.
     pub fn timestamp_max(&self) -> Timestamp {
         self.cells().map(|(_, cell)| cell.timestamp).max().unwrap_or_default()
