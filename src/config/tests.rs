@@ -118,7 +118,7 @@ fn the_cycle_of_repair_is_a_span_within_bounds() {
         let raw = RawConfig { repair, ..raw(RawStorage::default()) };
         raw.check(Path::new("base")).map(|config| config.repair)
     };
-    assert_eq!(check("").unwrap(), RepairConfig { cycle: Duration::from_secs(3_600) });
+    assert_eq!(check("").unwrap(), RepairConfig::default());
     for (text, seconds) in [("1s", 1), ("90m", 5_400), ("30days", 2_592_000)] {
         let config = check(&format!("cycle = \"{text}\"\n")).unwrap();
         assert_eq!(config.cycle, Duration::from_secs(seconds), "{text}");

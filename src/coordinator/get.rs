@@ -90,7 +90,7 @@ impl Coordinator {
             spec,
             replicas,
             empty: Record::empty(get.target.keyspace.conflict),
-            at_least: get.at_least.clone(),
+            at_least: get.at_least.as_ref().map(|seen| self.unpurged(&get.target, seen)),
             deadline: get.deadline,
         };
         let machine = GetMachine::admit(plan).map_err(|error| get_failure(error, get))?;

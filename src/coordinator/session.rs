@@ -28,6 +28,7 @@ impl Coordinator {
         session: &Context,
         (local, deadline): (DcIndex, MonoTime),
     ) -> Result<(), Failure> {
+        let session = &self.unpurged(target, session);
         let own = self.parts.replica.read(&target.stored).map_err(|error| storage(&error))?;
         let has_seen = match &own {
             Some(record) => record.has_seen(session),
@@ -39,12 +40,24 @@ impl Coordinator {
         let found = self.fetch(target, session, (local, deadline)).await?;
         let applied = self.parts.replica.apply(target.stored.clone(), found.encode());
         match self.parts.env.until(deadline, applied).await {
-            Some(Ok(())) => Ok(()),
+            Some(Ok(_)) => Ok(()),
             Some(Err(ReplicaError::Overloaded(limit))) => Err(overloaded(limit)),
             Some(Err(ReplicaError::Stopping)) => Err(self.stopping()),
             Some(Err(error)) => Err(storage(&error)),
             None => Err(overloaded(Limit::StripeQueue)),
         }
+    }
+
+    /// What of a session's past is looked for: this node may have seen, as everybody has, what was purged since.
+    pub(super) fn unpurged(&self, target: &Target, session: &Context) -> Context {
+        let replica = &self.parts.replica;
+        let Some(frontier) = replica.frontiers().of(&target.stored, replica.partitions()) else {
+            return session.clone();
+        };
+        let unseen = frontier.unseen(session, target.stored.token().0);
+        // What this node has seen counts only if its own record is part of the answer.
+        let is_less = unseen.entries().count() < session.entries().count();
+        if is_less && replica.read(&target.stored).is_err() { session.clone() } else { unseen }
     }
 
     /// A record that has seen what the session saw.

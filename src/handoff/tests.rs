@@ -11,8 +11,9 @@ use super::store::Hint;
 use super::writer::Fate;
 use super::*;
 use crate::env::RealEnv;
+use crate::frontiers::FrontierStore;
 use crate::meta::Meta;
-use crate::repair::RepairPacing;
+use crate::repair::{self, RepairPacing};
 use crate::replica::{JoinRecords, Life};
 
 const TARGET: NodeIndex = NodeIndex(1);
@@ -41,16 +42,23 @@ impl Lab {
         let storage = disk_of(&folder, "storage");
         let options = Options::default();
         let engine = Engine::open(storage, options.clone(), Arc::new(JoinRecords)).unwrap();
-        let life = Life { incarnation: Incarnation(1), minted: BTreeMap::new() };
+        let life =
+            Life { incarnation: Incarnation(1), minted: BTreeMap::new(), frontiers: Vec::new() };
         let partitions = topology.partitions();
         let replica = Replica::start(env.clone(), &tasks, Arc::new(engine), partitions, life);
         let meta = Arc::new(Meta::open(&folder.path().join("meta.redb")).unwrap());
         let peers = Arc::new(Peers::new(env.clone(), Epoch(1), topology.nodes().len()));
         let own = (NodeIndex(0), DcIndex(0));
-        let cluster = Arc::new(Cluster::new(own, topology, keyspaces, meta));
+        let cluster = Arc::new(Cluster::new(own, topology, keyspaces, meta.clone()));
         let pacing = RepairPacing { cycle: HOUR };
-        let (net, view) = (peers.clone(), cluster.clone());
-        let repair = Repair::new(env.clone(), view, net, replica.clone(), pacing);
+        let repair = repair::Surroundings {
+            env: env.clone(),
+            cluster: cluster.clone(),
+            peers: peers.clone(),
+            replica: replica.clone(),
+            frontiers: FrontierStore::new(env.clone(), replica.clone(), meta),
+        };
+        let repair = Repair::new(repair, pacing);
         let store = HintStore::open(&disk_of(&folder, "hints"), &options).unwrap();
         let surroundings = Surroundings { env, cluster, peers, replica, repair, store, limits };
         Self { folder, handoff: Handoff::start(surroundings, &tasks, &tasks), tasks }

@@ -8,7 +8,9 @@
 //! 3. [`Meta::begin_life`] hands out the incarnation: the stored one if the last stop was clean (and removes the
 //!    clean marker, durably, before it returns), a new random one otherwise.
 //! 4. [`Meta::renew_life`] stores another one, for a node that has lost records while it runs.
-//! 5. [`Meta::end_life`] writes the clean marker with the counters and the engine's position, after it was closed.
+//! 5. [`Meta::store_frontiers`] keeps what deletions were purged under, and [`Meta::forget_frontiers`] what is not true any
+//!    more.
+//! 6. [`Meta::end_life`] writes the clean marker with the counters and the engine's position, after it was closed.
 //!
 //! Invariants
 //! - While a node serves there is no clean marker.
@@ -17,7 +19,11 @@
 //! - A topology is stored durably before it is acted on.
 //! - A full disk refuses a change and no more: the next call opens the database again.
 //!
-//! Every call blocks on disk; the node calls them at start, at stop, and when a keyspace is created.
+//! Every call blocks on disk; the node calls them at start, at stop, when a keyspace is created, and before deletions are
+//! purged.
+
+mod frontiers;
+mod fact;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +32,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use atoll_protocol::codec;
 use atoll_protocol::ids::{Epoch, Incarnation, Name};
 use atoll_protocol::keyspace::KeyspaceMap;
 use atoll_protocol::token::Partition;
@@ -37,14 +42,15 @@ use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use fact::{decode, encode};
+
+pub use frontiers::StoredFrontier;
+
 /// All facts, by name.
 const FACTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("facts");
 
 /// Name of the clean marker.
 const CLEAN_STOP: &str = "clean-stop";
-
-/// Version byte in front of every fact.
-const FACT_VERSION: u8 = 1;
 
 /// redb's page cache: metadata is a few hundred kilobytes at most.
 const CACHE_BYTES: usize = 1 << 20;
@@ -88,6 +94,8 @@ pub struct BegunLife {
     pub minted: BTreeMap<Partition, u64>,
     /// How the last process ended.
     pub last_stop: LastStop,
+    /// The purge frontiers.
+    pub frontiers: Vec<StoredFrontier>,
 }
 
 /// Written at a clean stop, removed at the next start.
@@ -229,7 +237,7 @@ impl Meta {
         if last_stop != LastStop::Clean {
             self.write("incarnation", &incarnation)?;
         }
-        Ok(BegunLife { incarnation, minted, last_stop })
+        Ok(BegunLife { incarnation, minted, last_stop, frontiers: self.frontiers()? })
     }
 
     /// Stores, durably, that `fresh` is minted under from now on.
@@ -314,31 +322,17 @@ impl Meta {
     }
 
     fn read<F: DeserializeOwned>(&self, fact: &str) -> Result<Option<F>, MetaError> {
-        let damaged = |detail: String| MetaError::Damaged { fact: fact.to_owned(), detail };
         let stored = self.on_database(|database| {
             let transaction = database.begin_read().map_err(redb::Error::from)?;
             let table = transaction.open_table(FACTS).map_err(redb::Error::from)?;
             let guard = table.get(fact).map_err(redb::Error::from)?;
             Ok(guard.map(|guard| guard.value().to_vec()))
         })?;
-        let Some(stored) = stored else { return Ok(None) };
-        match stored.split_first() {
-            Some((&FACT_VERSION, bytes)) => {
-                codec::decode(bytes).map(Some).map_err(|error| damaged(error.to_string()))
-            }
-            Some((version, _)) => Err(damaged(format!("version {version} is unknown"))),
-            None => Err(damaged("it is empty".to_owned())),
-        }
+        stored.map(|stored| decode(fact, &stored)).transpose()
     }
 
     fn write<F: Serialize>(&self, fact: &str, value: &F) -> Result<(), MetaError> {
-        let encoded = codec::encode(value).map_err(|error| MetaError::Damaged {
-            fact: fact.to_owned(),
-            detail: error.to_string(),
-        })?;
-        let mut bytes = Vec::with_capacity(1 + encoded.len());
-        bytes.push(FACT_VERSION);
-        bytes.extend_from_slice(&encoded);
+        let bytes = encode(value)?;
         self.change(|table| table.insert(fact, bytes.as_slice()).map(|_| ()))
     }
 

@@ -25,6 +25,7 @@ mod maintenance;
 mod pace;
 mod data;
 mod error;
+mod healers;
 
 #[cfg(test)]
 mod tests;
@@ -43,16 +44,18 @@ use crate::config::Durability;
 use crate::coordinator::{Coordinator, Surroundings};
 use crate::disk::SyncMeter;
 use crate::env::Env;
-use crate::handoff::{self, Handoff, HandoffLimits, HintStore};
+use crate::handoff::{Handoff, HandoffLimits, HintStore};
 use crate::membership::{Detection, Membership};
 use crate::meta::{BegunLife, Meta};
 use crate::net::{Faults, LinkServer, Peers, Transport, serve_links};
+use crate::purge::{Purge, PurgePacing};
 use crate::repair::{Repair, RepairPacing};
 use crate::replica::Replica;
 use crate::scrub::{Scrub, ScrubPacing};
 use crate::service::{self, ProcessFacts, Service};
 use crate::tasks::Tasks;
 
+use healers::{Basis, Healers};
 use maintenance::Maintenance;
 
 pub use check::{Checked, check};
@@ -99,6 +102,8 @@ pub struct Parts {
     pub pacing: Pacing,
     /// How anti-entropy is paced.
     pub repair: RepairPacing,
+    /// How purging is paced.
+    pub purge: PurgePacing,
     /// How the scrub is paced.
     pub scrub: ScrubPacing,
     /// Where hints are kept.
@@ -123,6 +128,7 @@ pub struct Node {
     coordinator: Coordinator,
     repair: Repair,
     handoff: Handoff,
+    purge: Purge,
     detection: Detection,
     replica: Replica,
     engine: Arc<Engine>,
@@ -139,6 +145,11 @@ impl Node {
     /// Its hints for others.
     pub fn handoff(&self) -> &Handoff {
         &self.handoff
+    }
+
+    /// Its purging of deletions.
+    pub fn purge(&self) -> &Purge {
+        &self.purge
     }
 
     /// Its coordinator.
@@ -159,18 +170,16 @@ impl Node {
         let (life, partitions) = (life.into(), topology.partitions());
         let replica = Replica::start(env.clone(), &storage_tasks, engine.clone(), partitions, life);
         let cluster = Arc::new(Cluster::new(parts.own, topology, keyspaces, meta.clone()));
-        let repair =
-            Repair::new(env.clone(), cluster.clone(), peers.clone(), replica.clone(), parts.repair);
-        let handoff = handoff::Surroundings {
+        let basis = Basis {
             env: env.clone(),
             cluster: cluster.clone(),
             peers: peers.clone(),
             replica: replica.clone(),
-            repair: repair.clone(),
-            store: parts.hints.clone(),
-            limits: parts.hint_limits,
+            meta: meta.clone(),
         };
-        let handoff = Handoff::start(handoff, &tasks, &storage_tasks);
+        let measure = (parts.repair, parts.purge, parts.hint_limits);
+        let stores = (parts.hints.clone(), (&tasks, &storage_tasks));
+        let Healers { repair, handoff, purge } = Healers::start(&basis, measure, stores);
         let coordinator = Coordinator::new(Surroundings {
             env: env.clone(),
             cluster: cluster.clone(),
@@ -191,6 +200,7 @@ impl Node {
             coordinator: coordinator.clone(),
             repair: repair.clone(),
             handoff: handoff.clone(),
+            purge: purge.clone(),
             detection: detection.clone(),
             scrub,
             faults,
@@ -211,6 +221,7 @@ impl Node {
             coordinator,
             repair,
             handoff,
+            purge,
             detection: detection.clone(),
             replica,
             engine,

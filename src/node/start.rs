@@ -25,6 +25,7 @@ use crate::env::Env;
 use crate::handoff::HandoffLimits;
 use crate::meta::{Meta, Owner};
 use crate::net::{EmulatedLinks, EmulatedPeer, FaultPolicy, QuicTransport};
+use crate::purge::PurgePacing;
 use crate::repair::RepairPacing;
 use crate::scrub::ScrubPacing;
 use crate::service::ProcessFacts;
@@ -94,6 +95,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
             config.storage.compaction_bytes_per_second_max,
         ),
         repair: RepairPacing { cycle: config.repair.cycle },
+        purge: PurgePacing { after: config.repair.purge_after },
         scrub: ScrubPacing { bytes_per_second_max: config.storage.scrub_bytes_per_second_max },
         hints: data.hints,
         hint_limits: HandoffLimits {

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use super::claims::Side;
 use super::gather::is_within;
 use super::plan::Share;
+use super::purged::{Lives, Mended};
 use super::records::{malformed, split};
 use super::serve::cut;
 use super::trouble::Trouble;
@@ -42,25 +43,43 @@ struct Errand {
     send: Vec<(Bytes, Option<u64>)>,
 }
 
+/// What the roots of some partitions have shown.
+pub(super) struct Compared {
+    pub(super) differing: Vec<Partition>,
+    pub(super) equal: Vec<Partition>,
+    /// Whether the two have different purge frontiers somewhere there.
+    pub(super) frontiers_differ: bool,
+    pub(super) lives: Lives,
+}
+
 impl Repair {
-    /// The partitions whose roots are not the peer's.
+    /// The partitions whose roots are not the peer's, and whether frontiers are not.
     pub(super) async fn differing(
         &self,
         peer: NodeIndex,
         sets: ReplicaSets,
         partitions: Vec<Partition>,
-    ) -> Result<Vec<Partition>, Trouble> {
+    ) -> Result<Compared, Trouble> {
         let request = RepairRequest::Roots { sets, partitions: partitions.clone() };
-        let RepairReply::Roots(theirs) = self.ask(peer, request, Bytes::new()).await?.0 else {
+        let reply = self.ask(peer, request, Bytes::new()).await?.0;
+        let ours = self.parts.replica.incarnation();
+        let RepairReply::Roots { roots: theirs, frontiers, incarnation } = reply else {
             return Err(unexpected());
         };
+        let lives = Lives { peer, ours, theirs: incarnation };
         if theirs.len() != partitions.len() {
             return Err(unexpected());
         }
         count(&self.parts.counters.compared, partitions.len());
         let ours = self.roots(sets, partitions.clone()).await?;
+        let frontiers_differ = self.frontiers_digest(sets, &partitions) != frontiers;
         let pairs = partitions.into_iter().zip(ours.into_iter().zip(theirs));
-        Ok(pairs.filter(|(_, (our, their))| our != their).map(|(partition, _)| partition).collect())
+        let (differing, equal): (Vec<_>, Vec<_>) =
+            pairs.partition(|(_, (our, their))| our != their);
+        let names =
+            |pairs: Vec<(Partition, (u64, u64))>| pairs.into_iter().map(|(of, _)| of).collect();
+        let (differing, equal) = (names(differing), names(equal));
+        Ok(Compared { differing, equal, frontiers_differ, lives })
     }
 
     /// Compares one partition with `peer` and mends what differs.
@@ -91,31 +110,33 @@ impl Repair {
     async fn mend_claimed(&self, peer: NodeIndex, share: Share) -> Result<(), Trouble> {
         let Share { sets, partition } = share;
         let request = RepairRequest::Leaves { sets, partition };
-        let RepairReply::Leaves(theirs) = self.ask(peer, request, Bytes::new()).await?.0 else {
+        let ours = self.parts.replica.incarnation();
+        let reply = self.ask(peer, request, Bytes::new()).await?.0;
+        let RepairReply::Leaves { leaves: theirs, incarnation } = reply else {
             return Err(unexpected());
         };
+        let (lives, mut mended) = (Lives { peer, ours, theirs: incarnation }, Mended::default());
         let theirs = Tree::from_leaves(&theirs).ok_or_else(unexpected)?;
         let ours = self.tree(sets, partition).await?;
         let is_empty = |leaf: &Leaf| ours.leaves().get(usize::from(leaf.0)) == Some(&0);
         let (lacking, differing) = ours.differing(&theirs).partition::<Vec<_>, _>(is_empty);
-        let mut fetched = self.fetch_everything(peer, share, lacking, None).await?;
-        fetched += self.mend_leaves(peer, share, differing).await?;
-        if fetched > 0 {
+        self.fetch_everything((peer, share), lacking, None, &mut mended).await?;
+        self.mend_leaves((peer, share), differing, &mut mended).await?;
+        if mended.fetched > 0 {
             self.pass_on(peer, share);
         }
-        Ok(())
+        self.settle_purged(lives, share, mended).await
     }
 
-    /// Fetches all that `leaves` hold there, because they hold nothing here, or of all `wanted`; returns how many records.
+    /// Fetches all that `leaves` hold there, because they hold nothing here, or of all `wanted`.
     pub(super) async fn fetch_everything(
         &self,
-        peer: NodeIndex,
-        Share { sets, partition }: Share,
+        (peer, Share { sets, partition }): (NodeIndex, Share),
         leaves: Vec<Leaf>,
         wanted: Option<&[KeyRange]>,
-    ) -> Result<usize, Trouble> {
+        mended: &mut Mended,
+    ) -> Result<(), Trouble> {
         let mut after: Option<Bytes> = None;
-        let mut fetched = 0;
         while !leaves.is_empty() {
             let began = self.parts.env.mono();
             self.parts.claims.claim(partition, (peer, Side::Initiator), began);
@@ -132,26 +153,26 @@ impl Repair {
             let mut records = split(&keys, &lengths, payload).ok_or_else(malformed)?;
             records.retain(|(key, _)| wanted.is_none_or(|wanted| is_within(wanted, key)));
             let joined = self.join_records(records).await?;
-            count(&self.parts.counters.fetched, joined);
-            fetched += joined;
+            count(&self.parts.counters.fetched, joined.records);
+            mended.fetched += joined.records;
+            mended.ours.extend(joined.purged);
             if !more || keys.is_empty() {
                 break;
             }
             after = keys.last().cloned();
             self.parts.replica.yield_to_requests(began).await;
         }
-        Ok(fetched)
+        Ok(())
     }
 
-    /// Compares `leaves` key by key and mends what differs, both ways; returns how many records were fetched.
+    /// Compares `leaves` key by key and mends what differs, both ways.
     async fn mend_leaves(
         &self,
-        peer: NodeIndex,
-        Share { sets, partition }: Share,
+        (peer, Share { sets, partition }): (NodeIndex, Share),
         leaves: Vec<Leaf>,
-    ) -> Result<usize, Trouble> {
+        mended: &mut Mended,
+    ) -> Result<(), Trouble> {
         let mut after: Option<Bytes> = None;
-        let mut fetched = 0;
         while !leaves.is_empty() {
             let began = self.parts.env.mono();
             self.parts.claims.claim(partition, (peer, Side::Initiator), began);
@@ -166,21 +187,25 @@ impl Repair {
             let (mut ours, more_ours) = page;
             after = cut((&mut ours, more_ours), (&mut theirs, more_theirs));
             let Errand { fetch, send } = errand(&ours, &theirs)?;
-            fetched += self.fetch(peer, fetch).await?;
+            self.fetch(peer, fetch, mended).await?;
             if !seeded_bug(Mutant::RepairNeverSends) {
-                self.send(peer, send).await?;
+                self.send(peer, send, mended).await?;
             }
             if after.is_none() {
                 break;
             }
             self.parts.replica.yield_to_requests(began).await;
         }
-        Ok(fetched)
+        Ok(())
     }
 
-    /// Fetches the records of `keys` and joins them here; returns how many.
-    pub(super) async fn fetch(&self, peer: NodeIndex, keys: Vec<Bytes>) -> Result<usize, Trouble> {
-        let mut fetched = 0;
+    /// Fetches the records of `keys` and joins them here.
+    pub(super) async fn fetch(
+        &self,
+        peer: NodeIndex,
+        keys: Vec<Bytes>,
+        mended: &mut Mended,
+    ) -> Result<(), Trouble> {
         for keys in keys.chunks(RECORDS_MAX) {
             let mut left = keys;
             while !left.is_empty() {
@@ -191,16 +216,23 @@ impl Repair {
                 if these.is_empty() {
                     return Err(unexpected());
                 }
-                fetched += self.join(these, &lengths, payload).await?;
+                let joined = self.join(these, &lengths, payload).await?;
+                count(&self.parts.counters.fetched, joined.records);
+                mended.fetched += joined.records;
+                mended.ours.extend(joined.purged);
                 left = rest;
             }
         }
-        count(&self.parts.counters.fetched, fetched);
-        Ok(fetched)
+        Ok(())
     }
 
     /// Sends our records of `keys`, except those that are what the peer has.
-    async fn send(&self, peer: NodeIndex, keys: Vec<(Bytes, Option<u64>)>) -> Result<(), Trouble> {
+    async fn send(
+        &self,
+        peer: NodeIndex,
+        keys: Vec<(Bytes, Option<u64>)>,
+        mended: &mut Mended,
+    ) -> Result<(), Trouble> {
         let mut keys = keys.into_iter().peekable();
         while keys.peek().is_some() {
             let replica = self.parts.replica.clone();
@@ -234,9 +266,8 @@ impl Repair {
             let RecordBatch { keys: stored, lengths, payload } = batch;
             let request = RepairRequest::Store { keys: stored, lengths };
             let (reply, _) = self.ask(peer, request, Bytes::from(payload)).await?;
-            if reply != RepairReply::Stored {
-                return Err(unexpected());
-            }
+            let RepairReply::Stored { purged } = reply else { return Err(unexpected()) };
+            mended.theirs.extend(purged);
         }
         Ok(())
     }
@@ -303,6 +334,6 @@ fn errand(ours: &[Holding], theirs: &[Holding]) -> Result<Errand, Trouble> {
     Ok(errand)
 }
 
-fn unexpected() -> Trouble {
+pub(super) fn unexpected() -> Trouble {
     Trouble::Failed("the peer's answer does not fit the question".to_owned())
 }

@@ -3,7 +3,8 @@
 //! Asked by `src/scrub` before it has a damaged file salvaged.
 //!
 //! 1. Plan: who else replicates the keys, in every datacenter; of ranges, the leaves that they touch.
-//! 2. Fetch from each of them: single keys by name, ranges leaf by leaf. Records are joined here, durably, as operands: nothing
+//! 2. Forget the purge frontiers of their partitions: it is not true any more that everything up to there was seen.
+//! 3. Fetch from each of them: single keys by name, ranges leaf by leaf. Records are joined here, durably, as operands: nothing
 //!    has to be read for that.
 //!
 //! Invariants
@@ -22,6 +23,7 @@ use bytes::Bytes;
 
 use super::Repair;
 use super::plan::{Share, keyspaces_by_sets};
+use super::purged::Mended;
 use super::trouble::Trouble;
 use crate::cluster::View;
 use crate::replica::StoredKey;
@@ -61,6 +63,12 @@ impl Repair {
             let name = view.topology.node(*away).map_or("?", |node| node.name.as_str());
             return Gathered::Missing(format!("node {name} is not connected"));
         }
+        let partitions = view.topology.partitions();
+        let touched: BTreeSet<Partition> =
+            ranges.iter().flat_map(|range| partitions_of(partitions, range)).collect();
+        if let Err(reason) = self.forget_frontiers(|partition| touched.contains(&partition)).await {
+            return Gathered::Missing(reason);
+        }
         match self.gather_planned(plan, ranges).await {
             Ok(records) => Gathered::Complete(records),
             Err(Trouble::Busy) => Gathered::Busy,
@@ -78,16 +86,16 @@ impl Repair {
     }
 
     async fn gather_planned(&self, plan: Plan, ranges: &[KeyRange]) -> Result<usize, Trouble> {
-        let mut records = 0;
+        let mut mended = Mended::default();
         for (peer, keys) in plan.keys {
-            records += self.fetch(peer, keys).await?;
+            self.fetch(peer, keys, &mut mended).await?;
         }
         for ((peer, share), leaves) in plan.leaves {
             let leaves = leaves.into_iter().collect();
-            let fetching = self.fetch_everything(peer, share, leaves, Some(ranges));
-            records += self.claimed(peer, share.partition, fetching).await?;
+            let fetching = self.fetch_everything((peer, share), leaves, Some(ranges), &mut mended);
+            self.claimed(peer, share.partition, fetching).await?;
         }
-        Ok(records)
+        Ok(mended.fetched)
     }
 }
 
@@ -146,6 +154,7 @@ fn tokens_of(range: &KeyRange) -> (Token, Token) {
     (first, StoredKey::head(&range.last).unwrap_or(Token(u64::MAX)))
 }
 
+/// The partitions that a range of stored keys touches.
 fn partitions_of(
     partitions: Partitions,
     range: &KeyRange,

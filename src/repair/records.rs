@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use atoll_protocol::wire::{Failure, Invalid, RECORDS_BYTES_MAX, RECORDS_MAX};
+use atoll_protocol::wire::{Failure, Invalid, Purged, RECORDS_BYTES_MAX, RECORDS_MAX};
 use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::Repair;
 use super::trouble::{Trouble, failure};
-use crate::replica::{ReplicaError, StoredKey};
+use crate::replica::{Applied, ReplicaError, StoredKey};
 
 /// Pause before a record is joined again that found the write queue full, and how often.
 const QUEUE_PAUSE: Duration = Duration::from_millis(50);
@@ -39,6 +39,15 @@ impl RecordBatch {
     }
 }
 
+/// What became of records from a peer.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// Records that came.
+    pub(super) records: usize,
+    /// What of them was purged here before.
+    pub(super) purged: Vec<Purged>,
+}
+
 impl Repair {
     /// Joins records that a peer sent into ours; resolves once they are durable.
     ///
@@ -53,7 +62,8 @@ impl Repair {
         if keys.len() > RECORDS_MAX {
             return Err(Invalid::Message { detail: "too many keys at once".to_owned() }.into());
         }
-        self.join(keys, lengths, payload).await.map_err(failure)
+        let joined = self.join(keys, lengths, payload).await.map_err(failure)?;
+        Ok(joined.records)
     }
 
     /// Joins records that a peer sent into ours; resolves once they are durable.
@@ -62,7 +72,7 @@ impl Repair {
         keys: &[Bytes],
         lengths: &[u32],
         payload: Bytes,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<Joined, Trouble> {
         self.join_records(split(keys, lengths, payload).ok_or_else(malformed)?).await
     }
 
@@ -70,18 +80,23 @@ impl Repair {
     pub(super) async fn join_records(
         &self,
         records: Vec<(Bytes, Bytes)>,
-    ) -> Result<usize, Trouble> {
+    ) -> Result<Joined, Trouble> {
         let mut joins = Vec::with_capacity(records.len());
         for (key, record) in records.into_iter().filter(|(_, record)| !record.is_empty()) {
             let key = StoredKey::parse(key).ok_or_else(malformed)?;
             joins.push(self.join_one(key, record));
         }
-        let joined = joins.len();
-        join_all(joins).await.into_iter().collect::<Result<(), _>>()?;
-        Ok(joined)
+        let records = joins.len();
+        let purged = join_all(joins).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Joined { records, purged: purged.into_iter().flatten().collect() })
     }
 
-    async fn join_one(&self, key: StoredKey, record: Bytes) -> Result<(), ReplicaError> {
+    /// Joins one; what of it was purged here before.
+    async fn join_one(
+        &self,
+        key: StoredKey,
+        record: Bytes,
+    ) -> Result<Option<Purged>, ReplicaError> {
         let mut attempts = 0;
         loop {
             match self.parts.replica.apply(key.clone(), record.clone()).await {
@@ -89,7 +104,12 @@ impl Repair {
                     attempts += 1;
                     self.parts.env.sleep(self.parts.env.jitter(QUEUE_PAUSE)).await;
                 }
-                result => return result,
+                result => {
+                    return Ok(match result? {
+                        Applied::Joined => None,
+                        Applied::Stripped(dots) => Some(Purged { key: key.bytes().clone(), dots }),
+                    });
+                }
             }
         }
     }

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::ids::{Incarnation, NodeIndex};
 use atoll_protocol::merkle::{Holding, Leaf, ReplicaSets, Tree};
 use atoll_protocol::token::Partition;
 use atoll_protocol::wire::{
-    Failure, HOLDINGS_BYTES_MAX, Invalid, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairReply,
-    RepairRequest,
+    Failure, HOLDINGS_BYTES_MAX, Invalid, KnownFrontier, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX,
+    RepairReply, RepairRequest,
 };
 use bytes::Bytes;
 
@@ -40,14 +40,18 @@ impl Repair {
                 if partitions.len() > ROOTS_MAX {
                     return Err(invalid("too many partitions at once"));
                 }
-                RepairReply::Roots(self.roots(sets, partitions).await.map_err(failure)?)
+                let frontiers = self.frontiers_digest(sets, &partitions);
+                let incarnation = self.parts.replica.incarnation();
+                let roots = self.roots(sets, partitions).await.map_err(failure)?;
+                RepairReply::Roots { roots, frontiers, incarnation }
             }
             RepairRequest::Leaves { sets, partition } => {
                 if self.is_deferred(from) || !self.is_free_for(from, partition) {
                     return Ok((RepairReply::Busy, Bytes::new()));
                 }
+                let incarnation = self.parts.replica.incarnation();
                 let tree = self.tree(sets, partition).await.map_err(failure)?;
-                RepairReply::Leaves(tree.leaves().to_vec())
+                RepairReply::Leaves { leaves: tree.leaves().to_vec(), incarnation }
             }
             RepairRequest::Holdings { sets, partition, leaves, after } => {
                 if !leaves.is_sorted_by(|left, right| left < right) {
@@ -71,14 +75,20 @@ impl Repair {
                 return self.everything((sets, partition), leaves, after).await;
             }
             RepairRequest::Fetch { keys } => {
-                if keys.len() > RECORDS_MAX {
-                    return Err(invalid("too many keys at once"));
-                }
+                check_count(keys.len())?;
                 let (lengths, payload) = self.records(keys).await?;
                 return Ok((RepairReply::Records { lengths }, payload));
             }
             RepairRequest::Store { keys, lengths } => {
                 self.store(from, &keys, &lengths, payload).await?
+            }
+            RepairRequest::Frontiers { sets, partitions, frontiers, incarnation } => {
+                self.swap_frontiers((sets, &partitions), frontiers, incarnation).await?
+            }
+            RepairRequest::Forget { purged } => {
+                check_count(purged.len())?;
+                self.forget_purged(purged).await;
+                RepairReply::Done
             }
             RepairRequest::Done { partition } => {
                 self.parts.claims.release(partition, (from, Side::Responder));
@@ -86,6 +96,20 @@ impl Repair {
             }
         };
         Ok((reply, Bytes::new()))
+    }
+
+    async fn swap_frontiers(
+        &self,
+        (sets, partitions): (ReplicaSets, &[Partition]),
+        theirs: Vec<KnownFrontier>,
+        incarnation: Incarnation,
+    ) -> Result<RepairReply, Failure> {
+        if partitions.len() > ROOTS_MAX {
+            return Err(invalid("too many partitions at once"));
+        }
+        let ours = self.frontiers_of(sets, partitions);
+        self.take_frontiers(sets, theirs, incarnation).await.map_err(failure)?;
+        Ok(RepairReply::Frontiers(ours))
     }
 
     fn is_free_for(&self, peer: NodeIndex, partition: Partition) -> bool {
@@ -99,10 +123,8 @@ impl Repair {
         lengths: &[u32],
         payload: Bytes,
     ) -> Result<RepairReply, Failure> {
-        if keys.len() > RECORDS_MAX {
-            return Err(invalid("too many keys at once"));
-        }
-        self.join(keys, lengths, payload).await.map_err(failure)?;
+        check_count(keys.len())?;
+        let joined = self.join(keys, lengths, payload).await.map_err(failure)?;
         let view = self.parts.cluster.view();
         let partitions = self.parts.replica.partitions();
         let share_of = |key: &Bytes| {
@@ -112,7 +134,7 @@ impl Repair {
         // Usually all keys are of one.
         let shares: BTreeSet<Share> = keys.iter().filter_map(share_of).collect();
         shares.into_iter().for_each(|share| self.pass_on(from, share));
-        Ok(RepairReply::Stored)
+        Ok(RepairReply::Stored { purged: joined.purged })
     }
 
     /// A page of the keys and records of `leaves`.
@@ -252,6 +274,11 @@ pub(super) fn cut(
         page.truncate(page.partition_point(|holding| holding.key <= boundary));
     }
     Some(boundary)
+}
+
+/// A message names so many keys at most.
+fn check_count(keys: usize) -> Result<(), Failure> {
+    if keys > RECORDS_MAX { Err(invalid("too many keys at once")) } else { Ok(()) }
 }
 
 fn invalid(detail: &str) -> Failure {

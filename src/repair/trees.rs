@@ -204,7 +204,8 @@ mod tests {
         let engine =
             Arc::new(Engine::open(disk, Options::default(), Arc::new(JoinRecords)).unwrap());
         let (env, partitions) = (RealEnv::create(), topology.partitions());
-        let life = Life { incarnation: Incarnation(1), minted: BTreeMap::new() };
+        let life =
+            Life { incarnation: Incarnation(1), minted: BTreeMap::new(), frontiers: Vec::new() };
         let tasks = Tasks::new(env.clone());
         let replica = Replica::start(env, &tasks, engine.clone(), partitions, life);
         let (trees, eyes) = (Trees::new(partitions.count()), (&view, &replica));

@@ -69,12 +69,13 @@ pub(super) enum CounterHistory {
     RolledBack,
 }
 
-/// Adds one cell to `record` under the next dot of (`incarnation`, partition), whose last counter is `counter`.
+/// Adds one cell to `record` under the next dot of (`incarnation`, partition), whose last counter is `counter`; it is later
+/// than `later_than`.
 pub(super) fn mint(
     record: &mut Record,
     request: &MintRequest,
     (incarnation, counter): (Incarnation, &mut u64),
-    now: WallTime,
+    (now, later_than): (WallTime, Timestamp),
 ) -> Result<CounterHistory, MintError> {
     check_siblings(record, &request.context)?;
     check_context(&request.context, (incarnation, *counter), now)?;
@@ -87,7 +88,7 @@ pub(super) fn mint(
         CounterHistory::Consistent
     };
     *counter += 1;
-    let seen_timestamp = record.timestamp_max().max(request.context.timestamp());
+    let seen_timestamp = record.timestamp_max().max(request.context.timestamp()).max(later_than);
     let cell = Cell {
         timestamp: Timestamp::next(now, seen_timestamp),
         expires_at: request.ttl.map(|ttl| now.after(ttl)),

@@ -13,7 +13,8 @@
 //!    is being synced.
 //! 3. A blind apply adds a merge operand without a read. Only keys of `lww` keyspaces are read first, to count losers.
 //! 4. Workers write concurrently; the engine shares one fsync among them (group commit).
-//! 5. Every write marks its Merkle leaf ([`LeafMarks`]), so that `src/repair` hashes only what changed.
+//! 5. What was purged here is not joined again ([`Frontiers`]); a record is deleted by its stripe, once that is agreed.
+//! 6. Every write marks its Merkle leaf ([`LeafMarks`]), so that `src/repair` hashes only what changed.
 //!
 //! Invariants
 //! - A counter is minted once per (incarnation, partition), and counters only grow.
@@ -25,10 +26,14 @@
 //!
 //! Source: Dynamo §4.3–4.4; one writer per partition in place of a lock is the single-writer principle.
 
+mod deletions;
+mod frontiers;
+mod life;
 mod keys;
 mod marks;
 mod merge;
 mod mint;
+mod scan;
 mod signal;
 mod stripe;
 mod suspects;
@@ -43,26 +48,32 @@ use std::time::Duration;
 
 use atoll_protocol::ids::Incarnation;
 use atoll_protocol::limits::Limit;
-use atoll_protocol::merkle::Holding;
+use atoll_protocol::purge::{PurgeFrontier, Trimmed};
 use atoll_protocol::record::Record;
 use atoll_protocol::time::MonoTime;
-use atoll_protocol::token::{Partition, Partitions, Token};
+use atoll_protocol::token::{Partition, Partitions};
+use atoll_protocol::version::Dot;
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use atoll_storage::{Engine, ScanLimit, Statistics};
+use atoll_storage::{Engine, Statistics};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::env::Env;
 use crate::foreground::Foreground;
-use crate::meta::BegunLife;
 use crate::tasks::Tasks;
 
+use life::Lived;
+
+pub use deletions::DeletionMarks;
+pub use frontiers::Frontiers;
 pub use keys::StoredKey;
+pub use life::Life;
 pub use marks::LeafMarks;
 pub use merge::JoinRecords;
 pub use mint::{MintError, MintRequest};
 pub use signal::WriteSignal;
+pub use stripe::Applied;
 pub use suspects::Suspects;
 
 /// Stripes of one node: enough to keep the log busy while one of them reads, few enough to batch well.
@@ -98,10 +109,12 @@ struct Shared {
     /// Keys of all stripes with a minted record that the engine refused.
     unwritten: AtomicUsize,
     /// What is minted under. Each counter is written by its stripe's worker only.
-    life: Mutex<Life>,
+    life: Mutex<Lived>,
     suspects: Suspects,
     writes: Arc<WriteSignal>,
     marks: LeafMarks,
+    deletions: DeletionMarks,
+    frontiers: Frontiers,
     foreground: Foreground,
 }
 
@@ -140,7 +153,7 @@ pub enum ReplicaError {
 }
 
 impl Replica {
-    /// A replica on `engine` that mints as `incarnation`, going on from `minted`.
+    /// A replica on `engine` that goes on from `life`.
     pub fn start(
         env: Env,
         tasks: &Tasks,
@@ -148,16 +161,19 @@ impl Replica {
         partitions: Partitions,
         life: Life,
     ) -> Self {
+        let lived = Mutex::new(Lived { incarnation: life.incarnation, minted: life.minted });
         let shared = Arc::new(Shared {
             env,
             engine,
             partitions,
             counters: ReplicaCounters::default(),
             unwritten: AtomicUsize::default(),
-            life: Mutex::new(life),
+            life: lived,
             suspects: Suspects::default(),
             writes: Arc::default(),
             marks: LeafMarks::new(partitions),
+            deletions: DeletionMarks::new(partitions),
+            frontiers: Frontiers::new(life.frontiers),
             foreground: Foreground::default(),
         });
         let stripes = (0..STRIPES)
@@ -187,11 +203,39 @@ impl Replica {
     ///
     /// # Errors
     /// [`ReplicaError`]; the record is not stored, or storage failed and the node is about to stop.
-    pub async fn apply(&self, key: StoredKey, record: Bytes) -> Result<(), ReplicaError> {
+    pub async fn apply(&self, key: StoredKey, record: Bytes) -> Result<Applied, ReplicaError> {
         let (durable, receiver) = oneshot::channel();
         self.enqueue(stripe::Job::Apply { key, record, durable })
             .map_err(ReplicaError::Overloaded)?;
         receiver.await.unwrap_or(Err(ReplicaError::Stopping))
+    }
+
+    /// The last counter minted in `partition`; resolves once everything up to it is durable.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Overloaded`]; [`ReplicaError::Storage`] while a minted record waits for a disk that refuses it.
+    pub async fn minted_durably(&self, partition: Partition) -> Result<u64, ReplicaError> {
+        let (cut, minted) = oneshot::channel();
+        self.enqueue(stripe::Job::Cut { partition, cut }).map_err(ReplicaError::Overloaded)?;
+        let refused = || ReplicaError::Storage("the disk refuses writes".to_owned());
+        minted.await.map_err(|_| refused())
+    }
+
+    /// Forgets what is dead of the record of `key` and covered by `frontier`, durably; of some dots only, if they are given. How
+    /// much that was.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Overloaded`]; [`ReplicaError::Storage`] if it cannot be read or written.
+    pub async fn purge(
+        &self,
+        key: StoredKey,
+        frontier: &Arc<PurgeFrontier>,
+        dots: Option<Vec<Dot>>,
+    ) -> Result<Trimmed, ReplicaError> {
+        let (purged, trimmed) = oneshot::channel();
+        let job = stripe::Job::Purge { key, frontier: frontier.clone(), dots, purged };
+        self.enqueue(job).map_err(ReplicaError::Overloaded)?;
+        trimmed.await.map_err(|_| ReplicaError::Storage("a deletion cannot be purged".to_owned()))
     }
 
     /// The record of a key; `None` if there is none.
@@ -202,39 +246,6 @@ impl Replica {
     /// Cost: no I/O while the key is in memory, one block read per candidate table otherwise, on the caller's thread.
     pub fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
         self.shared.read(key)
-    }
-
-    /// Keys of the tokens `range`, both inclusive, above `after`, with the digests of their records: a page of about
-    /// `bytes_max` bytes of keys, and whether there are more.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Damaged`] and [`ReplicaError::Storage`]; damage is never "absent".
-    ///
-    /// Cost: reads no value. Blocks on disk.
-    pub fn holdings(
-        &self,
-        range: (Token, Token),
-        after: Option<&[u8]>,
-        bytes_max: usize,
-    ) -> Result<(Vec<Holding>, bool), ReplicaError> {
-        let mut range = StoredKey::range(range);
-        if let Some(after) = after.filter(|after| *after >= range.start.as_slice()) {
-            // The least key above it.
-            range.start = [after, &[0]].concat();
-        }
-        let limit = ScanLimit { entries_max: bytes_max, bytes_max };
-        let mut holdings = Vec::new();
-        loop {
-            let page = self.shared.engine.scan_digests(&range.start..&range.end, limit);
-            let page = page.map_err(|error| self.shared.unread(&error))?;
-            let found = page.entries.into_iter();
-            holdings.extend(found.map(|(key, digest)| Holding { key, digest }));
-            match page.next {
-                None => return Ok((holdings, false)),
-                Some(_) if !holdings.is_empty() => return Ok((holdings, true)),
-                Some(next) => range.start = next,
-            }
-        }
     }
 
     /// The encoded record of a key; `None` if there is none.
@@ -248,9 +259,28 @@ impl Replica {
         stored.map_err(|error| self.shared.unread(&error))
     }
 
+    /// Up to where this replica has seen everything, and refuses what comes late.
+    pub fn frontiers(&self) -> &Frontiers {
+        &self.shared.frontiers
+    }
+
     /// Which Merkle leaves were written.
     pub fn marks(&self) -> &LeafMarks {
         &self.shared.marks
+    }
+
+    /// When partitions may hold something deleted or expired.
+    pub fn deletions(&self) -> &DeletionMarks {
+        &self.shared.deletions
+    }
+
+    /// Makes every write that was acknowledged durable, whatever the durability. Blocks on disk.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Storage`].
+    pub fn sync(&self) -> Result<(), ReplicaError> {
+        let synced = self.shared.engine.sync();
+        synced.map_err(|error| ReplicaError::Storage(error.to_string()))
     }
 
     /// Lets requests go before background work: rests for as long as work since `began` asks for.
@@ -275,7 +305,8 @@ impl Replica {
     /// For a replica that has lost records for good: what it minted for their keys may still be on its way to others, and a
     /// later counter of the same incarnation would claim to have seen it.
     pub fn begin_incarnation(&self, incarnation: Incarnation) {
-        *self.shared.life.lock() = Life { incarnation, minted: BTreeMap::new() };
+        *self.shared.life.lock() = Lived { incarnation, minted: BTreeMap::new() };
+        self.shared.frontiers.forget(&[]);
     }
 
     /// Files that reads have found damaged.
@@ -310,25 +341,10 @@ impl Replica {
 
     /// Hands a job to its stripe; a job that is not taken was not begun.
     fn enqueue(&self, job: stripe::Job) -> Result<(), Limit> {
-        let partition = job.key().partition(self.shared.partitions);
+        let partition = job.partition(self.shared.partitions);
         let index = partition.0 as usize % self.stripes.len().max(1);
         let stripe = self.stripes.get(index).ok_or(Limit::StripeQueue)?;
         stripe.try_send(job).map_err(|_| Limit::StripeQueue)
-    }
-}
-
-/// What a replica goes on from.
-#[derive(Clone, Debug)]
-pub struct Life {
-    /// The incarnation to mint under.
-    pub incarnation: Incarnation,
-    /// Greatest counter already minted per partition under it; empty for a new incarnation.
-    pub minted: BTreeMap<Partition, u64>,
-}
-
-impl From<BegunLife> for Life {
-    fn from(life: BegunLife) -> Self {
-        Self { incarnation: life.incarnation, minted: life.minted }
     }
 }
 

@@ -4,7 +4,7 @@
 //! 2. Mint in order; an overlay holds what this batch has already decided per key, so that two puts of one key in one
 //!    batch see each other.
 //! 3. Write one engine batch: a whole record where one was read and joined, a merge operand where not.
-//! 4. Tell every waiter.
+//! 4. Tell every waiter. What is agreed to be forgotten is deleted here, too (`purge.rs`).
 //!
 //! A mint is shipped before it is written here. Should the engine then refuse the write (a full disk), peers may hold a
 //! cell that this replica does not: the record is kept in memory as *unwritten*, and every later mint of the key starts
@@ -13,6 +13,9 @@
 //! Invariant: a minted record contains every cell that was ever minted for its key by this incarnation and not superseded,
 //! because its context claims to have seen them all.
 
+mod draft;
+mod purge;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,16 +23,20 @@ use std::sync::atomic::Ordering;
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::limits::PAYLOAD_BYTES_MAX;
 use atoll_protocol::record::{CellBody, Record};
-use atoll_protocol::time::MonoTime;
 use atoll_protocol::token::Token;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::Batch;
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::mint::{self, CounterHistory};
 use super::{MintError, MintRequest, Minted, ReplicaError, Shared, StoredKey};
 use crate::tasks::Tasks;
+
+use draft::{Draft, Waiter, Write};
+
+pub(super) use draft::Job;
+pub use purge::Applied;
 
 /// Jobs in one batch: 256 records of 10 KiB are 2.5 MiB of log, a few milliseconds of disk.
 const BATCH_JOBS_MAX: usize = 256;
@@ -43,29 +50,6 @@ const UNWRITTEN_KEYS_MAX: usize = 1_024;
 
 /// Keys whose blind applies are counted; beyond, counting starts anew.
 const COUNTED_KEYS_MAX: usize = 4_096;
-
-/// One write.
-pub(super) enum Job {
-    /// A put of this node as coordinator.
-    Mint {
-        key: StoredKey,
-        request: MintRequest,
-        minted: oneshot::Sender<Result<Minted, MintError>>,
-        durable: oneshot::Sender<()>,
-        /// When it was queued.
-        since: MonoTime,
-    },
-    /// A record from elsewhere.
-    Apply { key: StoredKey, record: Bytes, durable: oneshot::Sender<Result<(), ReplicaError>> },
-}
-
-impl Job {
-    pub(super) fn key(&self) -> &StoredKey {
-        match self {
-            Self::Mint { key, .. } | Self::Apply { key, .. } => key,
-        }
-    }
-}
 
 /// Works until every sender is gone or the node stops; queued jobs are finished first.
 pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, tasks: Tasks) {
@@ -91,27 +75,6 @@ struct Stripe {
     unwritten: BTreeMap<StoredKey, Record>,
 }
 
-/// What this batch will write.
-#[derive(Default)]
-struct Draft {
-    writes: BTreeMap<StoredKey, Write>,
-    waiters: Vec<Waiter>,
-    /// Keys with a fresh mint among their writes.
-    minted: BTreeSet<StoredKey>,
-}
-
-enum Write {
-    /// Replaces what is stored: it was read and joined.
-    Whole(Record),
-    /// Joins what is stored.
-    Operand(Record),
-}
-
-enum Waiter {
-    Mint(oneshot::Sender<()>, MonoTime),
-    Apply(oneshot::Sender<Result<(), ReplicaError>>),
-}
-
 impl Stripe {
     async fn work(&mut self, jobs: Vec<Job>) {
         let mut draft = Draft::default();
@@ -126,11 +89,19 @@ impl Stripe {
                     let _ = minted.send(result);
                 }
                 Job::Apply { key, record, durable } => match self.apply(&mut draft, key, record) {
-                    Ok(()) => draft.waiters.push(Waiter::Apply(durable)),
+                    Ok(applied) => draft.waiters.push(Waiter::Apply(applied, durable)),
                     Err(error) => {
                         let _ = durable.send(Err(error));
                     }
                 },
+                Job::Cut { partition, cut } => Self::cut(&mut draft, partition, cut),
+                Job::Purge { key, frontier, dots, purged } => {
+                    let what = (&*frontier, dots.as_deref());
+                    // Who asked hears nothing, and asks again.
+                    if let Err(error) = self.purge(&mut draft, key, what, purged) {
+                        tracing::warn!(%error, "a deletion cannot be purged");
+                    }
+                }
             }
         }
         self.write(draft).await;
@@ -166,8 +137,11 @@ impl Stripe {
                 *counter = record.counter_max(incarnation);
             }
             let actor = (incarnation, counter);
-            mint::mint(&mut record, request, actor, self.shared.env.wall())?
+            let frontier = self.shared.frontiers.of(&key, self.shared.partitions);
+            let later_than = frontier.map(|frontier| frontier.timestamp()).unwrap_or_default();
+            mint::mint(&mut record, request, actor, (self.shared.env.wall(), later_than))?
         };
+        self.shared.frontiers.note_minted(partition, record.timestamp_max());
         if history == CounterHistory::RolledBack {
             self.shared.counters.alarms.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
@@ -192,16 +166,20 @@ impl Stripe {
         draft: &mut Draft,
         key: StoredKey,
         bytes: Bytes,
-    ) -> Result<(), ReplicaError> {
-        let incoming =
+    ) -> Result<Applied, ReplicaError> {
+        let mut incoming =
             Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        let applied = self.strip(draft, &key, &mut incoming)?;
+        if applied != Applied::Joined && incoming.cells().next().is_none() {
+            return Ok(applied);
+        }
         if incoming.conflict() == Conflict::Lww || self.is_hot(&key) {
             match self.current(draft, &key, incoming.conflict()) {
                 Ok(mut record) => {
                     self.count_lww_loser(&record, &incoming);
                     record.join(&incoming);
                     draft.writes.insert(key, Write::Whole(record));
-                    return Ok(());
+                    return Ok(applied);
                 }
                 // An operand needs no reading; it is what mends the key.
                 Err(ReplicaError::Damaged(_)) => {}
@@ -221,8 +199,9 @@ impl Stripe {
             None => {
                 draft.writes.insert(key, Write::Operand(incoming));
             }
+            Some(purged @ Write::Purge) => *purged = Write::Whole(incoming),
         }
-        Ok(())
+        Ok(applied)
     }
 
     /// What is stored joined with what this batch adds.
@@ -235,6 +214,7 @@ impl Stripe {
         let pending = match draft.writes.get(key) {
             Some(Write::Whole(record)) => return Ok(record.clone()),
             Some(Write::Operand(record)) => Some(record),
+            Some(Write::Purge) => return Ok(Record::empty(conflict)),
             None => None,
         };
         let mut record = self.shared.read(key)?.unwrap_or_else(|| Record::empty(conflict));
@@ -278,11 +258,16 @@ impl Stripe {
             |key: &&StoredKey| draft.minted.contains(*key) || !seeded_bug(Mutant::LeafMarkLost);
         let tokens: Vec<Token> =
             draft.writes.keys().filter(is_marked).map(StoredKey::token).collect();
+        let dead_from = draft.dead_from();
         let (batch, minted) = self.encode(draft.writes, &draft.minted);
         let (engine, bytes) = (self.shared.engine.clone(), batch.encoded_len() as u64);
-        let result = self.shared.env.blocking(move || engine.write(batch)).await;
+        let result = match batch.is_empty() {
+            true => Ok(()),
+            false => self.shared.env.blocking(move || engine.write(batch)).await,
+        };
         self.shared.writes.add(bytes);
         tokens.into_iter().for_each(|token| self.shared.marks.mark(token));
+        dead_from.into_iter().for_each(|(token, at)| self.shared.deletions.note(token, at));
         if let Err(error) = &result {
             tracing::error!(%error, "write failed");
             if error.may_have_applied() {
@@ -300,8 +285,11 @@ impl Stripe {
                     let _ = durable.send(());
                 }
                 (Waiter::Mint(..), Err(_)) => {}
-                (Waiter::Apply(durable), Ok(())) => drop(durable.send(Ok(()))),
-                (Waiter::Apply(durable), Err(error)) => {
+                (Waiter::Apply(applied, durable), Ok(())) => drop(durable.send(Ok(applied))),
+                (Waiter::Cut(partition, cut), Ok(())) => self.answer_cut(partition, cut),
+                (Waiter::Purge(trimmed, purged), Ok(())) => drop(purged.send(trimmed)),
+                (Waiter::Cut(..) | Waiter::Purge(..), Err(_)) => {}
+                (Waiter::Apply(_, durable), Err(error)) => {
                     drop(durable.send(Err(ReplicaError::Storage(error.to_string()))));
                 }
             }
@@ -322,6 +310,10 @@ impl Stripe {
                     continue;
                 }
                 Write::Whole(record) => record,
+                Write::Purge => {
+                    batch.delete(key.as_bytes());
+                    continue;
+                }
             };
             if seeded_bug(Mutant::DeleteDropsRecord)
                 && record.cells().all(|(_, cell)| cell.body == CellBody::Tombstone)

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use atoll_protocol::ids::{Incarnation, KeyspaceId};
 use atoll_protocol::keyspace::Conflict;
+use atoll_protocol::purge::{PurgeFrontier, Trimmed};
 use atoll_protocol::record::{Cell, CellBody, Record};
 use atoll_protocol::time::{MonoTime, WallTime};
 use atoll_protocol::token::Partitions;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::mint::{CounterHistory, MintError, MintRequest, mint};
-use super::{JoinRecords, Life, Minted, Replica, StoredKey};
+use super::{Applied, JoinRecords, Life, Minted, Replica, StoredKey};
 use crate::env::RealEnv;
 use crate::tasks::Tasks;
 
@@ -33,7 +34,8 @@ impl Bench {
         let disk = Arc::new(RealDisk::new(folder.path()));
         let engine = Engine::open(disk, Options::default(), Arc::new(JoinRecords)).unwrap();
         let env = RealEnv::create();
-        let life = Life { incarnation: Incarnation(7), minted: BTreeMap::new() };
+        let life =
+            Life { incarnation: Incarnation(7), minted: BTreeMap::new(), frontiers: Vec::new() };
         let tasks = Tasks::new(env.clone());
         let partitions = Partitions::new(16).unwrap();
         let replica = Replica::start(env, &tasks, Arc::new(engine), partitions, life);
@@ -177,7 +179,7 @@ fn a_made_up_context_cannot_exhaust_counters_or_clocks() {
         };
         let (mut record, mut counter) = (Record::empty(Conflict::Lww), 5);
         let now = WallTime::from_micros(1_000_000);
-        let refused = mint(&mut record, &request, (us, &mut counter), now);
+        let refused = mint(&mut record, &request, (us, &mut counter), (now, Timestamp(0)));
         assert!(matches!(refused, Err(MintError::Context { .. })), "{refused:?}");
         assert_eq!((counter, record.is_empty()), (5, true));
     }
@@ -229,4 +231,96 @@ fn stored_keys_sort_by_token() {
     assert!(keys.windows(2).all(|pair| pair[0].token() <= pair[1].token()));
     let bytes = key("abc");
     assert_eq!(&bytes.as_bytes()[8..], b"\0\0\0\0\0\0\0\x01abc");
+}
+
+impl Bench {
+    fn adopt(&self, key: &StoredKey, at: u64, counters: &[(u64, u64)]) -> Arc<PurgeFrontier> {
+        let mut frontier = PurgeFrontier::at(WallTime::from_micros(at));
+        counters.iter().for_each(|(of, counter)| frontier.raise(Incarnation(*of), *counter));
+        let of = (KEYSPACE, key.partition(self.replica.partitions()));
+        self.replica.frontiers().adopt([(of, frontier.clone())]);
+        Arc::new(frontier)
+    }
+
+    async fn delete(&self, key: &StoredKey, context: Context) -> Minted {
+        let request = MintRequest {
+            conflict: Conflict::Siblings,
+            body: CellBody::Tombstone,
+            context,
+            ttl: None,
+            deadline: FAR,
+        };
+        let minting = self.replica.mint(key.clone(), request).unwrap();
+        let minted = minting.minted.await.unwrap().unwrap();
+        minting.durable.await.unwrap();
+        minted
+    }
+}
+
+/// A copy of a deleted value that arrives after its deletion was purged is refused; a new write is not.
+#[tokio::test]
+async fn what_was_purged_does_not_come_back() {
+    let bench = Bench::new();
+    let (key, replica) = (key("key"), &bench.replica);
+    let put = bench.put(&key, b"value", blind(&key)).await;
+    let deleted = bench.delete(&key, put.record.context(key.token().0)).await;
+    let early = bench.adopt(&key, u64::MAX / 2, &[(7, 1)]);
+    assert_eq!(replica.purge(key.clone(), &early, None).await.unwrap(), Trimmed::Nothing);
+    let frontier = bench.adopt(&key, u64::MAX / 2, &[(7, 2)]);
+    assert_eq!(replica.purge(key.clone(), &frontier, None).await.unwrap(), Trimmed::All);
+    assert_eq!(replica.read(&key).unwrap(), None);
+    assert_eq!(replica.purge(key.clone(), &frontier, None).await.unwrap(), Trimmed::Nothing);
+    for late in [put.bytes, deleted.bytes] {
+        let applied = replica.apply(key.clone(), late).await.unwrap();
+        assert!(matches!(applied, Applied::Stripped(dots) if dots.len() == 1));
+        assert_eq!(replica.read(&key).unwrap(), None);
+    }
+    let news = foreign_record(Conflict::Siblings, 1, 5);
+    assert_eq!(replica.apply(key.clone(), news.encode()).await.unwrap(), Applied::Joined);
+    assert_eq!(replica.read(&key).unwrap(), Some(news));
+    let again = bench.put(&key, b"again", blind(&key)).await;
+    let dots: Vec<u64> = again.record.cells().map(|(dot, _)| dot.counter).collect();
+    assert_eq!(dots, [3, 1], "its counter goes on, and what arrived stands beside it");
+}
+
+/// What is written in one batch with a purge comes after it or before it, and is never lost.
+#[tokio::test]
+async fn a_purge_and_a_write_at_once_keep_the_write() {
+    let bench = Bench::new();
+    let replica = &bench.replica;
+    for number in 0..200 {
+        let key = key(&format!("key {number}"));
+        let put = bench.put(&key, b"value", blind(&key)).await;
+        bench.delete(&key, put.record.context(key.token().0)).await;
+        let frontier = bench.adopt(&key, 0, &[(7, u64::MAX)]);
+        let news = foreign_record(Conflict::Siblings, 1, 5);
+        let (purged, applied) = tokio::join!(
+            replica.purge(key.clone(), &frontier, None),
+            replica.apply(key.clone(), news.encode())
+        );
+        assert_eq!(applied.unwrap(), Applied::Joined);
+        let left = replica.read(&key).unwrap().unwrap();
+        assert!(left.cells().any(|cell| news.cells().any(|other| other == cell)), "{purged:?}");
+    }
+}
+
+/// A cut counts what is durable, and is answered behind it.
+#[tokio::test]
+async fn a_cut_names_the_last_dot_of_its_partition() {
+    let bench = Bench::new();
+    let key = key("key");
+    let partition = key.partition(bench.replica.partitions());
+    assert_eq!(bench.replica.minted_durably(partition).await.unwrap(), 0);
+    bench.put(&key, b"value", blind(&key)).await;
+    bench.put(&key, b"value", blind(&key)).await;
+    assert_eq!(bench.replica.minted_durably(partition).await.unwrap(), 2);
+    let frontiers = bench.replica.frontiers();
+    frontiers.begin_cut(5, &[partition]);
+    assert_eq!(frontiers.is_later(5, partition, Timestamp(u64::MAX / 2)), Some(true));
+    bench.put(&key, b"value", blind(&key)).await;
+    assert_eq!(frontiers.is_later(5, partition, Timestamp(u64::MAX / 2)), Some(false));
+    // Above a frontier, whatever the clock says.
+    bench.adopt(&key, u64::MAX / 2, &[]);
+    let minted = bench.put(&key, b"value", blind(&key)).await;
+    assert!(minted.record.timestamp_max() > Timestamp(u64::MAX / 2));
 }

@@ -54,6 +54,7 @@ pub(super) fn authorize(identity: &Identity, request: &Request) -> Result<(), Fa
         | Request::Storage
         | Request::Repair(RepairCommand::Status)
         | Request::Hints(HintsCommand::List)
+        | Request::Tombstones
         | Request::Explain { .. } => return Ok(()),
         Request::CreateKeyspace(_) => "creating a keyspace",
         Request::Fault(_) => "injecting faults",

@@ -56,7 +56,10 @@ impl Service {
         }
         let local = self.parts.cluster.own_dc();
         match request {
-            Request::Get(get) => self.get(get, local, deadline, reply_to).await,
+            Request::Get(get) => {
+                let longest = self.parts.env.mono().after(self.parts.purge.get_max());
+                self.get(get, local, deadline.min(longest), reply_to).await;
+            }
             Request::Put(put) => {
                 let answer = reply_to.into_put_answer();
                 self.put((put, frame.payload), (local, deadline), Origin::Client, answer).await;
@@ -68,6 +71,9 @@ impl Service {
             }
             Request::Hints(command) => {
                 reply_to.send(&self.hints(&command, deadline).await, Bytes::new());
+            }
+            Request::Tombstones => {
+                reply_to.send(&self.tombstones(deadline).await, Bytes::new());
             }
             Request::Storage => reply_to.send(&self.storage(deadline).await, Bytes::new()),
             Request::Explain { keyspace, key } => {

@@ -24,6 +24,7 @@ mod peer;
 mod repair;
 mod status;
 mod storage;
+mod tombstones;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -42,6 +43,7 @@ use crate::env::Env;
 use crate::handoff::Handoff;
 use crate::membership::{Detection, Input};
 use crate::net::{Faults, Handler, Link, LinkChange, PeerLink, Peers};
+use crate::purge::Purge;
 use crate::repair::Repair;
 use crate::replica::Replica;
 use crate::scrub::Scrub;
@@ -88,6 +90,8 @@ pub struct Parts {
     pub repair: Repair,
     /// Hints for nodes that are away.
     pub handoff: Handoff,
+    /// Forgets deletions.
+    pub purge: Purge,
     /// The door to the failure detector.
     pub detection: Detection,
     /// Finds damage and has it mended.

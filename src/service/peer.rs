@@ -7,11 +7,12 @@
 mod tests;
 
 use atoll_protocol::frame::Frame;
-use atoll_protocol::ids::{KeyspaceId, NodeIndex, OperationId};
+use atoll_protocol::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use atoll_protocol::record::Record;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
-    self, ApplyOutcome, Envelope, Failure, Invalid, Kind, Known, PeerNotice, PeerReply, PeerRequest,
+    self, ApplyOutcome, Envelope, Failure, Invalid, Kind, Known, PeerNotice, PeerReply,
+    PeerRequest, PutRequest,
 };
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
@@ -162,7 +163,7 @@ impl Service {
         record: Bytes,
     ) -> Result<(), ReplicaError> {
         check_key(key).map_err(|error| ReplicaError::Storage(error.to_string()))?;
-        self.parts.replica.apply(StoredKey::new(keyspace, key), record).await
+        self.parts.replica.apply(StoredKey::new(keyspace, key), record).await.map(drop)
     }
 
     async fn answer_peer(
@@ -190,24 +191,8 @@ impl Service {
                 }
             }
             PeerRequest::Forward { request, local } => {
-                let (sender, answered) = oneshot::channel();
-                let answer: Answer<_> = Box::new(move |result| {
-                    // The node that forwarded may have given up.
-                    let _ = sender.send(result);
-                });
-                let (service, put) = (self.clone(), (request, frame.payload));
-                // A task of its own: the put outlives its answer.
-                self.parts.tasks.spawn("forwarded-put", async move {
-                    service.put(put, (local, deadline), Origin::Peer, answer).await;
-                });
-                let reply = match answered.await {
-                    Ok(Ok(acknowledged)) => PeerReply::Forwarded(acknowledged),
-                    Ok(Err(failure)) => PeerReply::Failed(failure),
-                    Err(_) => PeerReply::Failed(Failure::Internal {
-                        detail: "the operation ended without an answer".to_owned(),
-                    }),
-                };
-                (reply, nothing)
+                let put = (request, frame.payload);
+                (self.put_for_peer(put, (local, deadline)).await, nothing)
             }
             PeerRequest::Tree(request) => {
                 match self.parts.repair.answer(from, request, frame.payload).await {
@@ -227,11 +212,40 @@ impl Service {
             PeerRequest::Hints(command) => {
                 (PeerReply::Hints(self.parts.handoff.command(command).await), nothing)
             }
+            PeerRequest::Purge(request) => {
+                (PeerReply::Purge(self.parts.purge.answer(request).await), nothing)
+            }
+            PeerRequest::Tombstones => (PeerReply::Tombstones(self.parts.purge.status()), nothing),
             PeerRequest::Status => (PeerReply::Status(self.own_status()), nothing),
             PeerRequest::Storage => (PeerReply::Storage(self.own_storage().await), nothing),
             PeerRequest::Keyspaces(theirs) => {
                 (PeerReply::Keyspaces(self.merge_keyspaces(theirs).await), nothing)
             }
+        }
+    }
+
+    /// Coordinates a put that another node has forwarded.
+    async fn put_for_peer(
+        &self,
+        put: (PutRequest, Bytes),
+        (local, deadline): (DcIndex, MonoTime),
+    ) -> PeerReply {
+        let (sender, answered) = oneshot::channel();
+        let answer: Answer<_> = Box::new(move |result| {
+            // The node that forwarded may have given up.
+            let _ = sender.send(result);
+        });
+        let service = self.clone();
+        // A task of its own: the put outlives its answer.
+        self.parts.tasks.spawn("forwarded-put", async move {
+            service.put(put, (local, deadline), Origin::Peer, answer).await;
+        });
+        match answered.await {
+            Ok(Ok(acknowledged)) => PeerReply::Forwarded(acknowledged),
+            Ok(Err(failure)) => PeerReply::Failed(failure),
+            Err(_) => PeerReply::Failed(Failure::Internal {
+                detail: "the operation ended without an answer".to_owned(),
+            }),
         }
     }
 

@@ -60,8 +60,9 @@ pub use atoll_protocol::session::{SessionFull, SessionTokenError};
 pub use atoll_protocol::wire::{
     ClusterView, Explanation, Failure, FaultCommand, HintsCommand, HintsReport, HintsStatus,
     HintsWaiting, Invalid, KeyspaceRequest, LinkFault, NodeReport, NodeState, NodeStatus,
-    PathStatus, PeerStatus, RepairCommand, RepairReport, RepairStatus, ReplicaReport, ReplicaState,
-    StorageReport, StorageStatus, SuspicionState, SuspicionStatus, VersionSummary,
+    PathStatus, PeerStatus, PurgeObstacle, RepairCommand, RepairReport, RepairStatus,
+    ReplicaReport, ReplicaState, StorageReport, StorageStatus, SuspicionState, SuspicionStatus,
+    TombstonesReport, TombstonesStatus, VersionSummary,
 };
 pub use atoll_quic::CredentialPaths;
 

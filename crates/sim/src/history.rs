@@ -10,7 +10,7 @@
 //! Times are the world's, in nanoseconds. What happens within one poll happens at one instant; checkers take it for
 //! concurrent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_protocol::ids::{DcIndex, Incarnation, Name, NodeIndex};
 use atoll_protocol::keyspace::Conflict;
@@ -199,6 +199,8 @@ pub struct History {
     pub holders: BTreeMap<(KeyId, Dot), BTreeMap<NodeIndex, MonoTime>>,
     /// Which node was first seen to hold a cell durably, and when.
     pub held_since: BTreeMap<(KeyId, Dot), BTreeMap<NodeIndex, MonoTime>>,
+    /// What was purged of each key.
+    pub purges: BTreeMap<KeyId, Vec<Purge>>,
     /// Disks that forgot.
     pub forgettings: Vec<Forgetting>,
     /// Incarnations that each node ever had, in order.
@@ -226,6 +228,19 @@ pub struct Verdict {
     pub at: MonoTime,
 }
 
+/// What the owners of a key were told to forget, once all of them had seen it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// When the first of them was told.
+    pub at: MonoTime,
+    /// The cells that are forgotten.
+    pub dots: BTreeSet<Dot>,
+    /// Up to where each incarnation is forgotten, if nothing of the key is left.
+    pub counters: BTreeMap<Incarnation, u64>,
+    /// The last write among it.
+    pub last: Option<(Timestamp, Dot)>,
+}
+
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -248,6 +263,26 @@ impl History {
     }
 }
 
+impl History {
+    /// Whether a write of `key` was forgotten by agreement before an instant. In an `lww` keyspace it also is if a later one was;
+    /// its timestamp says so, if it is given.
+    pub fn is_purged(
+        &self,
+        key: KeyId,
+        (timestamp, dot): (Option<Timestamp>, Dot),
+        before: MonoTime,
+    ) -> bool {
+        let is_lww = self.keys.get(key.0).is_some_and(|key| key.conflict == Conflict::Lww);
+        let purges = self.purges.get(&key).into_iter().flatten();
+        purges.filter(|purge| purge.at < before).any(|purge| {
+            let counter = purge.counters.get(&dot.incarnation);
+            let is_beaten = timestamp.is_some_and(|at| Some((at, dot)) <= purge.last);
+            let is_gone = counter.is_some_and(|counter| *counter >= dot.counter);
+            if is_lww { is_beaten } else { is_gone || purge.dots.contains(&dot) }
+        })
+    }
+}
+
 impl Op {
     /// What the client had seen when it wrote; `None` for reads and blind writes.
     pub fn context(&self) -> Option<&Context> {
@@ -263,6 +298,45 @@ impl Op {
             Outcome::Acked { .. } | Outcome::NoAnswer | Outcome::Pending => true,
             Outcome::Got { .. } => false,
             Outcome::Failed(failure) => failure.may_have_applied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is purged is gone from then on, with what it had beaten in an `lww` keyspace; nothing else is.
+    #[test]
+    fn what_is_purged_is_told_from_what_is_lost() {
+        let dot = |of, counter| Dot { incarnation: Incarnation(of), counter };
+        let at = MonoTime::from_nanos;
+        for conflict in [Conflict::Siblings, Conflict::Lww] {
+            let key = Key {
+                keyspace: Name::new("default").unwrap(),
+                conflict,
+                key: Bytes::from_static(b"key"),
+                token: 7,
+                owners: Vec::new(),
+                counts: Vec::new(),
+            };
+            let purge = Purge {
+                at: at(10),
+                dots: BTreeSet::from([dot(3, 9)]),
+                counters: BTreeMap::from([(Incarnation(1), 4)]),
+                last: Some((Timestamp(50), dot(1, 4))),
+            };
+            let mut history = History { keys: vec![key], ..History::default() };
+            history.purges.insert(KeyId(0), vec![purge]);
+            let is_purged = |time, dot, before| {
+                history.is_purged(KeyId(0), (Some(Timestamp(time)), dot), at(before))
+            };
+            let is_lww = conflict == Conflict::Lww;
+            assert!(is_purged(50, dot(1, 4), 11) && !is_purged(50, dot(1, 4), 10));
+            assert!(!is_purged(60, dot(1, 5), 11), "it is later");
+            assert_eq!(is_purged(40, dot(2, 1), 11), is_lww, "it was beaten");
+            assert_eq!(is_purged(60, dot(3, 9), 11), !is_lww, "one cell of several");
+            assert!(!is_purged(60, dot(3, 8), 11));
         }
     }
 }

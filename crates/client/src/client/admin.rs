@@ -9,7 +9,7 @@ use atoll_protocol::ids::Name;
 use atoll_protocol::keyspace::Keyspace as KeyspaceDefinition;
 use atoll_protocol::wire::{
     ClusterView, Explanation, FaultCommand, HintsCommand, HintsReport, Invalid, KeyspaceRequest,
-    NodeReport, RepairCommand, RepairReport, Reply, Request, StorageReport,
+    NodeReport, RepairCommand, RepairReport, Reply, Request, StorageReport, TombstonesReport,
 };
 use bytes::Bytes;
 
@@ -100,6 +100,20 @@ impl Client {
         let answer = self.dispatcher.run(&job).await?;
         match answer.reply {
             Reply::Hints(reports) => Ok(reports),
+            _ => Err(answer.unexpected()),
+        }
+    }
+
+    /// The deletions and expired values that wait to be purged, by the node that looks after them, gathered by the node that is
+    /// asked; one report for each node.
+    ///
+    /// # Errors
+    /// Those of any read.
+    pub async fn tombstones(&self) -> Result<Vec<TombstonesReport>, Error> {
+        let job = self.control(Request::Tombstones, Operation::Read);
+        let answer = self.dispatcher.run(&job).await?;
+        match answer.reply {
+            Reply::Tombstones(reports) => Ok(reports),
             _ => Err(answer.unexpected()),
         }
     }

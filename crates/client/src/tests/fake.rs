@@ -197,6 +197,7 @@ impl Shared {
             Request::Hints(_) => return Ok((Reply::Hints(Vec::new()), empty)),
             Request::Repair(_) => return Ok((Reply::Repair(Vec::new()), empty)),
             Request::Storage => return Ok((Reply::Storage(Vec::new()), empty)),
+            Request::Tombstones => return Ok((Reply::Tombstones(Vec::new()), empty)),
             Request::Explain { .. } => {
                 return Ok((Reply::KeyspaceCreated { known_by: 0 }, empty));
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Failure, FaultCommand, HintsCommand, HintsReport, Kind, Message, NodeReport, RepairCommand,
-    RepairReport, StorageReport,
+    RepairReport, StorageReport, TombstonesReport,
 };
 use crate::ids::Name;
 use crate::keyspace::{Conflict, KeyspaceMap};
@@ -44,6 +44,8 @@ pub enum Request {
     Repair(RepairCommand),
     /// Carry out a command on the hints of every node, and tell of them. Beyond `List` it needs an admin.
     Hints(HintsCommand),
+    /// The deletions that wait to be purged, by node.
+    Tombstones,
 }
 
 /// Read a key.
@@ -150,6 +152,8 @@ pub enum Reply {
     Repair(Vec<RepairReport>),
     /// The hints of every node.
     Hints(Vec<HintsReport>),
+    /// The answer to [`Request::Tombstones`].
+    Tombstones(Vec<TombstonesReport>),
 }
 
 /// A put that reached its level.

@@ -20,6 +20,7 @@ mod datagram;
 mod failure;
 mod handoff;
 mod peer;
+mod purge;
 mod repair;
 mod status;
 mod storage;
@@ -48,9 +49,13 @@ pub use handoff::{
     HandoffReply, HandoffRequest, HintsCommand, HintsReport, HintsStatus, HintsWaiting,
 };
 pub use peer::{ApplyOutcome, Gossip, Known, PeerNotice, PeerReply, PeerRequest};
+pub use purge::{
+    Cut, OBSTACLES_MAX, PURGE_PARTITIONS_MAX, PurgeObstacle, PurgeReply, PurgeRequest,
+    TombstonesReport, TombstonesStatus,
+};
 pub use repair::{
-    HOLDINGS_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX, RepairCommand, RepairReply,
-    RepairReport, RepairRequest, RepairStatus,
+    HOLDINGS_BYTES_MAX, KnownFrontier, Purged, RECORDS_BYTES_MAX, RECORDS_MAX, ROOTS_MAX,
+    RepairCommand, RepairReply, RepairReport, RepairRequest, RepairStatus,
 };
 pub use status::{
     FaultCommand, LinkFault, NodeReport, NodeState, NodeStatus, PathStatus, PeerStatus,

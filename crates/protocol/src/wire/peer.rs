@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Acknowledged, Failure, HandoffReply, HandoffRequest, HintsCommand, HintsStatus, Kind, Message,
-    NodeStatus, PutRequest, RepairCommand, RepairReply, RepairRequest, RepairStatus, StorageStatus,
+    NodeStatus, PurgeReply, PurgeRequest, PutRequest, RepairCommand, RepairReply, RepairRequest,
+    RepairStatus, StorageStatus, TombstonesStatus,
 };
 use crate::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
 use crate::keyspace::KeyspaceMap;
@@ -54,6 +55,10 @@ pub enum PeerRequest {
     Handoff(HandoffRequest),
     /// Carry out an operator's command, and tell of the asked node's hints.
     Hints(HintsCommand),
+    /// Agree on what may be forgotten, and forget it.
+    Purge(PurgeRequest),
+    /// The deletions that the asked node looks after.
+    Tombstones,
 }
 
 /// What a node answers another.
@@ -90,6 +95,10 @@ pub enum PeerReply {
         /// Digest of the replica's record.
         digest: u128,
     },
+    /// The answer to [`PeerRequest::Purge`].
+    Purge(PurgeReply),
+    /// The deletions that the asked node looks after.
+    Tombstones(TombstonesStatus),
 }
 
 /// The record that the sender of a read knows.

@@ -8,9 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::Name;
+use crate::ids::{Incarnation, KeyspaceId, Name};
 use crate::merkle::{Holding, Leaf, ReplicaSets};
+use crate::purge::PurgeFrontier;
 use crate::token::Partition;
+use crate::version::Dot;
 
 /// Most partitions whose roots are asked for at once: 4 KiB of roots.
 pub const ROOTS_MAX: usize = 512;
@@ -81,15 +83,43 @@ pub enum RepairRequest {
         /// Which partition.
         partition: Partition,
     },
+    /// The two are equal there, or were just mended: each has seen what the other has, and takes the other's purge frontiers.
+    Frontiers {
+        /// Which trees.
+        sets: ReplicaSets,
+        /// Which partitions; at most [`ROOTS_MAX`].
+        partitions: Vec<Partition>,
+        /// The sender's.
+        frontiers: Vec<KnownFrontier>,
+        /// What the receiver minted under when the two were compared.
+        incarnation: Incarnation,
+    },
+    /// Forget what is dead of this.
+    Forget {
+        /// What the sender has purged and the receiver holds; at most [`RECORDS_MAX`] keys.
+        purged: Vec<Purged>,
+    },
 }
 
 /// What a replica answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RepairReply {
-    /// The roots, in the order of the request.
-    Roots(Vec<u64>),
+    /// What was asked for.
+    Roots {
+        /// The roots, in the order of the request.
+        roots: Vec<u64>,
+        /// Digest of the purge frontiers there.
+        frontiers: u64,
+        /// What the receiver mints under: another one than later means that it lost records.
+        incarnation: Incarnation,
+    },
     /// The hashes of all leaves.
-    Leaves(Vec<u64>),
+    Leaves {
+        /// In their order.
+        leaves: Vec<u64>,
+        /// What the receiver mints under.
+        incarnation: Incarnation,
+    },
     /// A page of keys and digests.
     Holdings {
         /// Keys above `after`, in order.
@@ -112,11 +142,36 @@ pub enum RepairReply {
         lengths: Vec<u32>,
     },
     /// The records are held durably.
-    Stored,
+    Stored {
+        /// What the receiver has purged of them.
+        purged: Vec<Purged>,
+    },
     /// Understood.
     Done,
     /// The receiver mends this partition with somebody else: ask again later.
     Busy,
+    /// The receiver's frontiers, as they were before it took the sender's.
+    Frontiers(Vec<KnownFrontier>),
+}
+
+/// A purge frontier, and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownFrontier {
+    /// The partition.
+    pub partition: Partition,
+    /// The keyspace.
+    pub keyspace: KeyspaceId,
+    /// The frontier.
+    pub frontier: PurgeFrontier,
+}
+
+/// What of a record was purged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// The stored key.
+    pub key: Bytes,
+    /// The writes.
+    pub dots: Vec<Dot>,
 }
 
 /// What an operator wants of the anti-entropy of all nodes.

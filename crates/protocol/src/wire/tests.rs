@@ -1,5 +1,7 @@
 //! Round trips, truncations and extensions of every variant of every message.
 
+mod purge;
+
 use std::collections::BTreeSet;
 use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
@@ -74,6 +76,7 @@ fn requests() -> Vec<Request> {
         Request::Repair(RepairCommand::Status),
         Request::Repair(RepairCommand::Pause),
         Request::Hints(HintsCommand::List),
+        Request::Tombstones,
         Request::Hints(HintsCommand::Replay),
         Request::Hints(HintsCommand::Drop { target: Some(name("n1")) }),
         Request::Explain { keyspace: keyspace.clone(), key: bytes("k") },
@@ -304,6 +307,7 @@ fn replies() -> Vec<Reply> {
         Reply::Storage(storage_reports()),
         Reply::Repair(repair_reports()),
         Reply::Hints(hints_reports()),
+        Reply::Tombstones(purge::reports()),
         Reply::Explain(Explanation {
             token: 1,
             partition: 2,
@@ -352,6 +356,13 @@ fn repair_requests() -> Vec<RepairRequest> {
         RepairRequest::Everything { sets, partition, leaves: vec![Leaf(7)], after: None },
         RepairRequest::Fetch { keys: keys.clone() },
         RepairRequest::Store { keys, lengths: vec![1, u32::MAX] },
+        RepairRequest::Frontiers {
+            sets,
+            partitions: vec![partition],
+            frontiers: vec![purge::known()],
+            incarnation: Incarnation(5),
+        },
+        RepairRequest::Forget { purged: vec![purge::purged()] },
         RepairRequest::Done { partition },
     ]
 }
@@ -359,12 +370,13 @@ fn repair_requests() -> Vec<RepairRequest> {
 fn repair_replies() -> Vec<RepairReply> {
     let holdings = vec![Holding { key: bytes("k"), digest: 5 }];
     vec![
-        RepairReply::Roots(vec![0, u64::MAX]),
-        RepairReply::Leaves(vec![1; 256]),
+        RepairReply::Roots { roots: vec![0, u64::MAX], frontiers: 9, incarnation: Incarnation(3) },
+        RepairReply::Leaves { leaves: vec![1; 256], incarnation: Incarnation(3) },
         RepairReply::Holdings { holdings, more: true },
         RepairReply::Everything { keys: vec![bytes("k")], lengths: vec![4], more: false },
         RepairReply::Records { lengths: vec![0, 4] },
-        RepairReply::Stored,
+        RepairReply::Stored { purged: vec![purge::purged()] },
+        RepairReply::Frontiers(vec![purge::known()]),
         RepairReply::Done,
         RepairReply::Busy,
     ]
@@ -394,9 +406,11 @@ fn peer_requests() -> Vec<PeerRequest> {
             lengths: vec![0, 7],
         }),
         PeerRequest::Hints(HintsCommand::Drop { target: None }),
+        PeerRequest::Tombstones,
         PeerRequest::Keyspaces(KeyspaceMap::new(&topology())),
     ];
-    others.into_iter().chain(repairs).collect()
+    let purges = purge::requests().into_iter().map(PeerRequest::Purge);
+    others.into_iter().chain(repairs).chain(purges).collect()
 }
 
 fn peer_replies() -> Vec<PeerReply> {
@@ -413,10 +427,12 @@ fn peer_replies() -> Vec<PeerReply> {
         PeerReply::Handoff(HandoffReply::Held),
         PeerReply::Handoff(HandoffReply::Busy),
         PeerReply::Hints(hints_status()),
+        PeerReply::Tombstones(purge::tombstones()),
         PeerReply::Keyspaces(KeyspaceMap::new(&topology())),
     ];
     all.extend(failures().into_iter().map(PeerReply::Failed));
     all.extend(repair_replies().into_iter().map(PeerReply::Tree));
+    all.extend(purge::replies().into_iter().map(PeerReply::Purge));
     all
 }
 
@@ -482,10 +498,10 @@ fn check<M: Message + PartialEq + std::fmt::Debug>(messages: &[M], variants: u32
 
 #[test]
 fn every_message_survives_and_every_cut_of_it_is_refused() {
-    check(&requests(), 10);
-    check(&replies(), 11);
-    check(&peer_requests(), 10);
-    check(&peer_replies(), 14);
+    check(&requests(), 11);
+    check(&replies(), 12);
+    check(&peer_requests(), 12);
+    check(&peer_replies(), 16);
     check(&peer_notices(), 5);
 }
 

@@ -66,6 +66,7 @@ pub(super) fn permitted_losses(view: &KeyView<'_>) -> Vec<OpId> {
 fn fate(view: &KeyView<'_>, write: &AckedWrite<'_>) -> Fate {
     if view.is_lww() {
         return match winner(write.context) {
+            Some(version) if view.is_beaten_by_purged(version, END) => Fate::Kept,
             Some(version) => {
                 let fate = fate_of(view, version.1, |record| last_write(record) >= Some(version));
                 match fate {
@@ -80,7 +81,7 @@ fn fate(view: &KeyView<'_>, write: &AckedWrite<'_>) -> Fate {
         return Fate::Kept;
     };
     match view.dot_of(write.id) {
-        Some(dot) if view.is_superseded(dot, END) => Fate::Kept,
+        Some(dot) if view.is_superseded(dot, END) || view.is_purged(dot, END) => Fate::Kept,
         Some(dot) => fate_of(view, dot, |record| record.cells().any(|(live, _)| live == dot)),
         // A value too short to be unique names no write.
         None if view.puts_of(value).len() > 1 => Fate::Kept,

@@ -18,7 +18,7 @@ use atoll_protocol::version::{Context, Dot};
 use super::levels::{Asked, Quorums};
 use super::promise;
 use super::superseded::promise_of;
-use super::view::{AckedWrite, KeyView, Read, asked, uncovered, winner};
+use super::view::{AckedWrite, KeyView, Read, asked, winner};
 use crate::history::{OpId, OpKind, Violation};
 
 /// What a client was told, and on which replicas it stands since.
@@ -88,9 +88,10 @@ fn fault(view: &KeyView<'_>, shown: &Shown<'_>, read: &Read<'_>) -> Option<(&'st
     if view.is_lww() {
         let (before, after) = (winner(shown.context)?, winner(read.context));
         let detail = || format!("the read's winner is {after:?}, and {before:?} was there before");
-        return (after < Some(before)).then(|| (promise, detail()));
+        let is_back = after < Some(before) && !view.is_beaten_by_purged(before, read.end);
+        return is_back.then(|| (promise, detail()));
     }
-    if let Some(dot) = uncovered(shown.context, read.context) {
+    if let Some(dot) = view.unseen(shown.context, read.context, read.end) {
         return Some((promise, format!("the read has not seen {dot}, which was there before")));
     }
     let write = shown.write.as_ref()?;
@@ -107,6 +108,6 @@ fn unseen_value(view: &KeyView<'_>, write: &AckedWrite<'_>, read: &Read<'_>) -> 
     let is_put = matches!(write.op.kind, OpKind::Put { .. });
     let dot = view.dot_of(write.id).filter(|_| is_put)?;
     let is_shown = read.cells.iter().any(|cell| cell.dot == dot);
-    let is_excused = view.is_superseded(dot, read.end);
+    let is_excused = view.is_superseded(dot, read.end) || view.is_purged(dot, read.end);
     (!is_shown && !is_excused && view.is_lasting(dot, read.wall.1)).then_some(dot)
 }

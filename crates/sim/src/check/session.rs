@@ -59,7 +59,16 @@ fn broken(
         Outcome::Acked { .. } => promise::SESSION_WRITE,
         Outcome::Pending | Outcome::Failed(_) | Outcome::NoAnswer => return None,
     };
-    let is_forward = has_seen(view.key.conflict, context_of(op)?, past);
+    let end = op.end?;
+    let context = context_of(op)?;
+    let is_forward = match view.key.conflict {
+        Conflict::Siblings => view.unseen(past, context, end).is_none(),
+        Conflict::Lww => {
+            let (after, before) = (winner(context), winner(past));
+            let is_purged = |version| view.is_beaten_by_purged(version, end);
+            after >= before || before.is_some_and(is_purged)
+        }
+    };
     (!is_forward).then(|| (invariant, vec![*shown_by, id]))
 }
 
@@ -67,16 +76,6 @@ fn context_of(op: &Op) -> Option<&Context> {
     match &op.outcome {
         Outcome::Got { context, .. } | Outcome::Acked { context, .. } => Some(context),
         Outcome::Pending | Outcome::Failed(_) | Outcome::NoAnswer => None,
-    }
-}
-
-/// Whether who answers `context` has seen `past`.
-fn has_seen(conflict: Conflict, context: &Context, past: &Context) -> bool {
-    match conflict {
-        Conflict::Siblings => past
-            .entries()
-            .all(|(incarnation, counter)| context.covers(Dot { incarnation, counter })),
-        Conflict::Lww => winner(context) >= winner(past),
     }
 }
 

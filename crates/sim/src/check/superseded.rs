@@ -102,8 +102,11 @@ pub(super) fn dishonest_contexts(view: &KeyView<'_>) -> Vec<Violation> {
 /// A covered dot that is neither visible nor superseded.
 fn hidden(view: &KeyView<'_>, sight: &Sight) -> Option<Violation> {
     let is_missing = |dot: Dot| sight.context.covers(dot) && !sight.live.contains(&dot);
-    let is_excused =
-        |dot: Dot| view.is_superseded(dot, sight.at) || view.minter_forgot(dot, sight.at);
+    let is_excused = |dot: Dot| {
+        view.is_superseded(dot, sight.at)
+            || view.minter_forgot(dot, sight.at)
+            || view.is_purged(dot, sight.at)
+    };
     let is_due = |dot: Dot, value: Option<ValueId>| match sight.reader {
         Some((_, latest)) => value.is_some() && view.is_lasting(dot, latest),
         None => true,

@@ -190,6 +190,28 @@ impl<'a> KeyView<'a> {
         }
     }
 
+    /// True if all owners forgot `dot` by agreement before `before`: it was deleted, or expired.
+    pub(super) fn is_purged(&self, dot: Dot, before: MonoTime) -> bool {
+        let cell = self.history.cells.get(&(self.id, dot));
+        self.history.is_purged(self.id, (cell.map(|cell| cell.timestamp), dot), before)
+    }
+
+    /// `lww`: the same for what a context names.
+    pub(super) fn is_beaten_by_purged(&self, version: (Timestamp, Dot), before: MonoTime) -> bool {
+        self.history.is_purged(self.id, (Some(version.0), version.1), before)
+    }
+
+    /// The first of `context`'s last dots that `wider` does not cover, and that was not purged before `before`.
+    pub(super) fn unseen(
+        &self,
+        context: &Context,
+        wider: &Context,
+        before: MonoTime,
+    ) -> Option<Dot> {
+        let mut uncovered = last_dots(context).filter(|&dot| !wider.covers(dot));
+        uncovered.find(|dot| !self.is_purged(*dot, before))
+    }
+
     /// Owners of each datacenter that forgot between two instants.
     pub(super) fn forgotten(&self, from: MonoTime, to: MonoTime) -> Count {
         let mut count = vec![0; self.key.counts.len()];
@@ -302,11 +324,6 @@ pub(super) fn last_dots(context: &Context) -> impl Iterator<Item = Dot> + '_ {
 /// `lww`: the write that a reader with this context saw win; `None` if it saw none.
 pub(super) fn winner(context: &Context) -> Option<(Timestamp, Dot)> {
     last_dots(context).last().map(|dot| (context.timestamp(), dot))
-}
-
-/// The first of `context`'s last dots that `wider` does not cover.
-pub(super) fn uncovered(context: &Context, wider: &Context) -> Option<Dot> {
-    last_dots(context).find(|&dot| !wider.covers(dot))
 }
 
 /// What was asked of the replicas.

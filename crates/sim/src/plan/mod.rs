@@ -97,6 +97,9 @@ pub struct Knobs {
     /// What heals replicas by itself.
     #[serde(default)]
     pub healers: Healers,
+    /// How soon deletions are purged that every owner has seen, in milliseconds; `None` is never.
+    #[serde(default)]
+    pub purge_after_ms: Option<u64>,
     /// Capacity of each disk; what `Options::free_bytes_min` leaves of it is refused.
     pub disk_bytes: u64,
     /// Wall clock of each node against the world's at the start, in milliseconds.

@@ -55,6 +55,7 @@ impl Knobs {
             separation_bytes: options.value_separation_bytes,
             cache_bytes: options.cache_bytes,
             healers: Healers::All,
+            purge_after_ms: None,
             disk_bytes: ROOMY_DISK_BYTES,
             skew_ms: vec![0; usize::from(nodes)],
             drift_ppm: vec![0; usize::from(nodes)],

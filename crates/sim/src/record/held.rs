@@ -18,6 +18,13 @@ pub(super) struct Held {
     asked: BTreeMap<(NodeIndex, OperationId), (NodeIndex, StoredKey)>,
 }
 
+impl Held {
+    /// The hint stores of running nodes.
+    pub(super) fn stores(&self) -> BTreeMap<NodeIndex, (HintStore, SimDisk)> {
+        self.stores.clone()
+    }
+}
+
 impl Recorder {
     /// A node keeps its hints there now, or does not run any more.
     pub fn set_hints(&self, node: NodeIndex, hints: Option<(HintStore, SimDisk)>) {

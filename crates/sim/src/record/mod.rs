@@ -8,6 +8,8 @@
 //! - A holder is noted before the acknowledgement that it stands for is on the wire.
 
 mod held;
+mod kept;
+mod purges;
 mod tap;
 mod values;
 
@@ -37,6 +39,7 @@ pub use tap::TapTransport;
 pub use values::{name_of, value_bytes};
 
 use held::Held;
+use purges::Purges;
 use values::NUMBER_BYTES;
 
 /// What the engine says of damage.
@@ -61,6 +64,7 @@ pub struct State {
     /// The engine of each node that runs.
     engines: BTreeMap<NodeIndex, (Arc<Engine>, SimDisk)>,
     held: Held,
+    purges: Purges,
     keys: BTreeMap<(KeyspaceId, Bytes), KeyId>,
     ids: BTreeMap<KeyId, (KeyspaceId, StoredKey, u32)>,
     /// Keys that an operation of a coordinator wrote.
@@ -229,28 +233,6 @@ impl Recorder {
         }
     }
 
-    /// Checks that a node that has just started still holds whatever it was seen to hold durably, or what superseded it.
-    pub fn check_kept(&self, node: NodeIndex) {
-        let keys = self.state.lock().history.keys.len();
-        for key in (0..keys).map(KeyId) {
-            let owned = self.state.lock().held_by(node, key);
-            if owned.is_empty() {
-                continue;
-            }
-            let record = match self.read(node, key) {
-                Some(Ok(Some(record))) => record,
-                Some(Ok(None)) => Record::empty(self.state.lock().conflict_of(key)),
-                Some(Err(_)) | None => continue,
-            };
-            let lost = self.state.lock().lost(key, &record, &owned);
-            if let Some(dot) = lost {
-                let detail =
-                    format!("node {} held {dot} of key {} and started without it", node.0, key.0);
-                self.find_for(key, "I1/P1 a restart keeps what was durable", detail);
-            }
-        }
-    }
-
     fn key_of(&self, keyspace: KeyspaceId, key: &Bytes) -> Option<KeyId> {
         self.state.lock().keys.get(&(keyspace, key.clone())).copied()
     }
@@ -336,21 +318,6 @@ impl State {
         let range = (key, Dot { incarnation: Incarnation(0), counter: 0 })..;
         let known = self.history.cells.range(range).take_while(move |((of, _), _)| *of == key);
         known.map(|((_, dot), cell)| (*dot, cell))
-    }
-
-    /// Cells of a key that a node was seen to hold, and has not forgotten since.
-    fn held_by(&self, node: NodeIndex, key: KeyId) -> Vec<Dot> {
-        let forgot = self.history.forgettings.iter().filter(|forgot| forgot.node == node);
-        let forgot = forgot.map(|forgot| forgot.at).max();
-        let is_held = |dot: &Dot| {
-            let holders = self.history.holders.get(&(key, *dot));
-            holders.and_then(|nodes| nodes.get(&node)).is_some_and(|at| Some(*at) > forgot)
-        };
-        self.known(key).map(|(dot, _)| dot).filter(is_held).collect()
-    }
-
-    fn lost(&self, key: KeyId, record: &Record, held: &[Dot]) -> Option<Dot> {
-        held.iter().copied().find(|dot| !self.is_in(key, record, *dot))
     }
 
     fn conflict_of(&self, key: KeyId) -> Conflict {

@@ -99,12 +99,16 @@ impl TapLink {
                     self.on_notice(notice, frame);
                 }
             }
-            Some(Kind::PeerRequest) => {
-                if let Ok(PeerRequest::Repair { keyspace, key }) = wire::from_frame(frame) {
+            Some(Kind::PeerRequest) => match wire::from_frame(frame) {
+                Ok(PeerRequest::Repair { keyspace, key }) => {
                     self.recorder.sight_bytes(keyspace, &key, &frame.payload);
                     self.recorder.reach("read repair sent");
                 }
-            }
+                Ok(PeerRequest::Purge(request)) => {
+                    self.recorder.on_purge_request(self.node, &request);
+                }
+                Ok(_) | Err(_) => {}
+            },
             Some(Kind::Reply) => {
                 if matches!(wire::from_frame(frame), Ok(Reply::Put(_))) {
                     self.on_put_answered(frame.request);

@@ -30,6 +30,7 @@ fn quiet(seed: u64) -> Plan {
             separation_bytes: 100,
             cache_bytes: 4_096,
             healers: Healers::All,
+            purge_after_ms: Some(1_500),
             disk_bytes: 64 << 20,
             skew_ms: Vec::new(),
             drift_ppm: Vec::new(),

@@ -76,7 +76,7 @@ fn usual_knobs(search: &mut impl Attempts) {
     if search.try_change("usual settings", &|plan| plan.knobs = plain.clone()) {
         return;
     }
-    let changes: [fn(&mut Knobs, &Knobs); 12] = [
+    let changes: [fn(&mut Knobs, &Knobs); 13] = [
         |knobs, plain| knobs.periodic_ms = plain.periodic_ms,
         |knobs, plain| knobs.memtable_bytes = plain.memtable_bytes,
         |knobs, plain| knobs.segment_bytes = plain.segment_bytes,
@@ -86,6 +86,7 @@ fn usual_knobs(search: &mut impl Attempts) {
         |knobs, plain| knobs.l0_trigger = plain.l0_trigger,
         |knobs, plain| knobs.separation_bytes = plain.separation_bytes,
         |knobs, plain| knobs.cache_bytes = plain.cache_bytes,
+        |knobs, plain| knobs.purge_after_ms = plain.purge_after_ms,
         |knobs, plain| knobs.disk_bytes = plain.disk_bytes,
         |knobs, plain| knobs.skew_ms.clone_from(&plain.skew_ms),
         |knobs, plain| knobs.drift_ppm.clone_from(&plain.drift_ppm),

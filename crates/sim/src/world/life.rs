@@ -13,6 +13,7 @@ use atolldb::handoff::HandoffLimits;
 use atolldb::meta::{Meta, MetaError};
 use atolldb::net::Faults;
 use atolldb::node::{Claim, Data, Node, Pacing, Parts, Places, StartError};
+use atolldb::purge::PurgePacing;
 use atolldb::repair::RepairPacing;
 use atolldb::scrub::ScrubPacing;
 use atolldb::service::ProcessFacts;
@@ -231,6 +232,7 @@ impl World {
             durability: durability(&self.plan.knobs),
             pacing,
             repair: RepairPacing { cycle: REPAIR_CYCLE },
+            purge: PurgePacing { after: purge_after(&self.plan.knobs) },
             scrub: ScrubPacing { bytes_per_second_max: SCRUB_BYTES_PER_SECOND },
             hints: data.hints,
             hint_limits: hint_limits(self.plan.knobs.healers),
@@ -337,6 +339,11 @@ fn hint_limits(healers: Healers) -> HandoffLimits {
         Healers::All => HandoffLimits { bytes_max: HINT_BYTES, age_max: HINT_AGE },
         Healers::Hints => HandoffLimits { bytes_max: u64::MAX, age_max: Duration::MAX },
     }
+}
+
+/// Never is later than a run can end.
+fn purge_after(knobs: &Knobs) -> Duration {
+    knobs.purge_after_ms.map_or(Duration::from_secs(24 * 60 * 60), Duration::from_millis)
 }
 
 fn durability(knobs: &Knobs) -> Durability {

@@ -52,6 +52,7 @@ pub(super) fn draw(prng: &mut Prng, nodes: u16) -> Knobs {
             plain.disk_bytes
         },
         healers: plain.healers,
+        purge_after_ms: plain.purge_after_ms,
         skew_ms: skews(prng, nodes),
         drift_ppm: drifts(prng, nodes),
         separation_bytes: separation_bytes(prng, plain.separation_bytes),

@@ -24,7 +24,7 @@ mod workload;
 
 use crate::prng::Prng;
 
-use super::{Healers, Knobs, Plan, Tier};
+use super::{Healers, Knobs, Mix, Plan, Tier};
 
 /// Runs of 1 000 with sloppy writes.
 const SLOPPY_PER_MILLE: u32 = 250;
@@ -34,6 +34,14 @@ const HINTS_ALONE_PER_MILLE: u32 = 100;
 
 /// Longest patience of their clients.
 const HINTS_ALONE_DEADLINE_MS: u64 = 600;
+
+/// Runs of 1 000 in which deletions are purged while clients go on; and those of them whose clients mostly delete and
+/// write again.
+const PURGES_PER_MILLE: u32 = 700;
+const RECREATES_PER_MILLE: u32 = 400;
+
+/// How soon, in milliseconds.
+const PURGE_AFTER_MS: (u64, u64) = (1_000, 4_000);
 
 impl Plan {
     /// The plan of `seed`, for a network of `tier`.
@@ -61,8 +69,25 @@ impl Plan {
             // Misses come soon, and some while an earlier one is being delivered.
             plan.workload.deadline_ms = plan.workload.deadline_ms.min(HINTS_ALONE_DEADLINE_MS);
         }
+        plan.draw_purges();
         debug_assert_eq!(plan.check(), Ok(()), "seed {seed} draws a plan that cannot be run");
         plan
+    }
+}
+
+impl Plan {
+    /// A key with one replica is purged without a message, which nobody could watch.
+    fn draw_purges(&mut self) {
+        let mut prng = Prng::stream(self.seed, "plan/purge");
+        let replicas: u32 = self.shape.replicas().into_iter().map(u32::from).sum();
+        if !prng.per_mille(PURGES_PER_MILLE) || replicas < 2 {
+            return;
+        }
+        self.knobs.purge_after_ms = Some(prng.between(PURGE_AFTER_MS.0, PURGE_AFTER_MS.1));
+        if prng.per_mille(RECREATES_PER_MILLE) {
+            self.workload.keys = self.workload.keys.clamp(1, 4);
+            self.workload.mix = Mix { get: 2, modify: 3, follow: 1, blind: 2, delete: 4 };
+        }
     }
 }
 
