@@ -10,7 +10,7 @@ use clap::{ColorChoice, Parser, Subcommand};
 
 use super::{
     cert, config, data, dev, explain, fault, hints, keyspace, load, node, repair, ring, status,
-    storage,
+    storage, tombstones,
 };
 
 /// Exit codes, for the end of the help.
@@ -49,6 +49,8 @@ pub(super) enum Command {
     Hints(hints::HintsArgs),
     /// Show, start and pause the comparison of replicas, which otherwise runs by itself
     Repair(repair::RepairArgs),
+    /// Show which deletions and expired values wait to be purged, and for whom
+    Tombstones(tombstones::TombstonesArgs),
     /// Run one node
     Node(node::NodeArgs),
     /// Check a node's configuration

@@ -35,6 +35,7 @@ mod node;
 mod output;
 mod hints;
 mod repair;
+mod tombstones;
 mod ring;
 mod status;
 mod storage;
@@ -107,6 +108,7 @@ fn carry_out(command: Command, console: &mut Console) -> Result<(), Error> {
             Command::Keyspace(args) => keyspace::keyspace(args, console).await,
             Command::Hints(args) => hints::hints(args, console).await,
             Command::Repair(args) => repair::repair(args, console).await,
+            Command::Tombstones(args) => tombstones::tombstones(args, console).await,
             Command::Node(args) => node::node(args).await,
             Command::Config(args) => config::config(args, &RealEnv::create(), console),
             Command::Storage(args) => storage::storage(args, console),
