@@ -13,6 +13,7 @@
 //! | `dev` | a local cluster of processes that comes back, and goes |
 //! | `wan` | local levels do not know that there is an ocean |
 //! | `repair` | replicas become equal by themselves (P7) |
+//! | `tombstones` | deletions are forgotten once every replica has seen them, and never come back |
 //! | `detection` | who is dead is convicted by the others, and nobody else is |
 //! | `kills` | an acknowledged write survives kill -9 (P1) |
 //!
@@ -45,6 +46,8 @@ mod dev;
 mod wan;
 
 mod repair;
+
+mod tombstones;
 
 mod detection;
 

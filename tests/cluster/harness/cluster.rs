@@ -5,6 +5,7 @@ use std::process::ExitStatus;
 
 use atoll_client::{Client, NodeReport, ProfileFile, Role};
 use atoll_protocol::wire::{NodeState, ReplicaState};
+use atolldb::config::RawConfig;
 
 use super::node::Start;
 use super::{Folder, NodeProcess, Seats, until};
@@ -32,8 +33,18 @@ impl Cluster {
 
     /// So many nodes in each datacenter, connected to each other; `arguments` go to every `atoll node`.
     pub(crate) async fn start(seats: Seats, dcs: &[(&str, usize)], arguments: &[&str]) -> Self {
+        Self::start_varied(seats, dcs, arguments, |_| {}).await
+    }
+
+    /// The same with a variation of every node's configuration.
+    pub(crate) async fn start_varied(
+        seats: Seats,
+        dcs: &[(&str, usize)],
+        arguments: &[&str],
+        change: impl Fn(&mut RawConfig),
+    ) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-        let folder = Folder::create(dcs);
+        let folder = Folder::create_varied(dcs, &change);
         let mut cluster = Self { nodes: Vec::new(), arguments, folder, _seats: seats };
         for _ in 0..STARTS_MAX {
             if cluster.try_start().await {
@@ -41,7 +52,7 @@ impl Cluster {
                 return cluster;
             }
             cluster.nodes.clear();
-            cluster.folder = Folder::create(dcs);
+            cluster.folder = Folder::create_varied(dcs, &change);
         }
         panic!("a port was taken at each of {STARTS_MAX} starts");
     }

@@ -46,6 +46,11 @@ pub(crate) struct Folder {
 impl Folder {
     /// Makes everything for `count` nodes in each datacenter; nodes are called `DC-0`, `DC-1` and so on.
     pub(crate) fn create(dcs: &[(&str, usize)]) -> Self {
+        Self::create_varied(dcs, |_| {})
+    }
+
+    /// The same with a variation of every node's configuration.
+    pub(crate) fn create_varied(dcs: &[(&str, usize)], change: impl Fn(&mut RawConfig)) -> Self {
         let root = TempDir::new().unwrap();
         let mut members = Vec::new();
         for (dc, count) in dcs {
@@ -63,7 +68,9 @@ impl Folder {
             let (dc, rack, node) = (name(&member.dc), name(&member.rack), name(&member.id));
             folder.issue(Role::Node { dc, rack, node });
             let path = folder.config(&member.id);
-            fs::write(path, toml::to_string(&folder.raw_config(member)).unwrap()).unwrap();
+            let mut raw = folder.raw_config(member);
+            change(&mut raw);
+            fs::write(path, toml::to_string(&raw).unwrap()).unwrap();
         }
         folder.issue(Role::Client { name: name("client") });
         folder.issue(Role::Admin { name: name("admin") });
