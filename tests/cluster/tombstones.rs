@@ -262,6 +262,32 @@ async fn a_session_that_saw_what_was_purged_goes_on() {
     }
 }
 
+/// Who has lost everything has seen everything again once it is mended, what was purged included.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_goes_on_at_a_node_that_lost_everything() {
+    let mut cluster = start().await;
+    let cli = cluster.cli();
+    let session = cluster.path("session").display().to_string();
+    let within = Within { cli: &cli, session: &session, keyspace: "default" };
+    within.run(&["put", "deleted", "v", "--level", "ALL"]).await.expect_code(0);
+    within.run(&["delete", "deleted", "--level", "ALL"]).await.expect_code(0);
+    all_purged(&cluster, 1).await;
+    assert!(cluster.stop(1).await.success());
+    std::fs::remove_dir_all(cluster.path("eu-1")).unwrap();
+    cluster.restart(1).await;
+    cluster.connected().await;
+    until("thirty gets in a row are served, by whichever node", async || {
+        for _ in 0..30 {
+            let outcome = cli.run(&["get", "deleted", "--session", &session]).await;
+            if outcome.code != Some(3) {
+                return Err(outcome.to_string());
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
 async fn check_session(within: &[Within<'_>]) {
     for within in within {
         for level in ["ONE", "LOCAL_QUORUM", "ALL"] {
