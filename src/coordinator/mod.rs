@@ -45,6 +45,7 @@ use crate::net::Peers;
 use crate::replica::Replica;
 
 use budget::HedgeBudget;
+use laggard::Laggards;
 
 pub use budget::{GETS_PER_READ, IN_ADVANCE};
 pub use get::{Get, GetAnswer};
@@ -95,6 +96,7 @@ struct Parts {
     operations: Operations,
     counters: CoordinatorCounters,
     hedges: HedgeBudget,
+    laggards: Laggards,
 }
 
 /// What a coordinator works with.
@@ -117,6 +119,7 @@ impl Coordinator {
         let Surroundings { env, cluster, peers, replica, handoff } = surroundings;
         let is_reused = seeded_bug(Mutant::OperationIdsRestart);
         let first_id = if is_reused { 1 } else { env.random_u64() };
+        let laggards = Laggards::new(cluster.view().topology.nodes().len());
         let parts = Parts {
             env,
             cluster,
@@ -126,6 +129,7 @@ impl Coordinator {
             operations: Operations::new(first_id),
             counters: CoordinatorCounters::default(),
             hedges: HedgeBudget::new(),
+            laggards,
         };
         Self { parts: Arc::new(parts) }
     }
@@ -182,7 +186,7 @@ impl Coordinator {
         let others = slots.iter().filter(|slot| slot.node != own);
         let nodes: Vec<_> =
             others.map(|slot| (slot.node, slot.dc, self.parts.peers.rtt(slot.node))).collect();
-        laggard::laggards(&nodes)
+        self.parts.laggards.among(&nodes, self.parts.env.mono())
     }
 
     fn slot(&self, node: NodeIndex, dc: DcIndex) -> ReplicaSlot {
