@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use atoll_client::{Client, ProfileFile, Role};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::Failure;
@@ -21,27 +22,50 @@ pub(crate) struct DevCluster {
     process: Child,
 }
 
+/// How far datacenters are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wan {
+    /// As far as the topology says.
+    Emulated,
+    /// They are all here.
+    None,
+}
+
+impl Wan {
+    fn flag(self) -> Option<&'static str> {
+        (self == Self::Emulated).then_some("--wan")
+    }
+}
+
+/// A node and where it belongs.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    pub(crate) id: String,
+    pub(crate) dc: String,
+}
+
 impl DevCluster {
     /// Starts a cluster in `dir`, which must not exist.
-    pub(crate) async fn start(atoll: &Path, topology: &str, dir: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        atoll: &Path,
+        (topology, wan): (&Path, Wan),
+        dir: &Path,
+    ) -> Result<Self, Failure> {
         if dir.exists() {
             return Err(format!("{} exists; remove it, or name another", dir.display()).into());
         }
         let process = Command::new(atoll)
-            .args(["dev", "--topology", topology, "--wan", "--dir"])
+            .args(["dev", "--dir"])
             .arg(dir)
+            .arg("--topology")
+            .arg(topology)
+            .args(wan.flag())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
         let cluster = Self { atoll: atoll.to_owned(), dir: dir.to_owned(), process };
-        let since = Instant::now();
-        while let Err(error) = cluster.all_up().await {
-            if since.elapsed() > START_MAX {
-                return Err(format!("the cluster does not start: {error}").into());
-            }
-            pause(Duration::from_millis(300)).await;
-        }
+        cluster.wait_until_up().await?;
         Ok(cluster)
     }
 
@@ -65,6 +89,49 @@ impl DevCluster {
         Ok(Client::from_profile(&profile, Role::Client)?.connect().await?)
     }
 
+    /// A client of `dc`.
+    pub(crate) async fn client_in(&self, dc: &str) -> Result<Client, Failure> {
+        let profile = ProfileFile::load(&self.profile())?;
+        Ok(Client::from_profile(&profile, Role::Client)?.dc(dc).connect().await?)
+    }
+
+    /// An admin.
+    pub(crate) async fn admin(&self) -> Result<Client, Failure> {
+        let profile = ProfileFile::load(&self.profile())?;
+        Ok(Client::from_profile(&profile, Role::Admin)?.connect().await?)
+    }
+
+    /// Gives every node this `[repair]`, with which it is started again.
+    pub(crate) async fn configure_repair(&self, settings: &str) -> Result<(), Failure> {
+        let seats = self.seats()?;
+        for Seat { id, .. } in &seats {
+            self.steer("stop", id).await?;
+            let path = self.dir.join("nodes").join(id).join("atoll.toml");
+            let config = std::fs::read_to_string(&path)?;
+            if !config.contains("[repair]\n") {
+                return Err(format!("{} has no [repair]", path.display()).into());
+            }
+            let section = format!("[repair]\n{settings}");
+            std::fs::write(&path, config.replace("[repair]\n", &section))?;
+        }
+        for Seat { id, .. } in &seats {
+            self.steer("start", id).await?;
+        }
+        self.wait_until_up().await
+    }
+
+    /// Waits until all nodes serve.
+    pub(crate) async fn wait_until_up(&self) -> Result<(), Failure> {
+        let since = Instant::now();
+        while let Err(error) = self.all_up().await {
+            if since.elapsed() > START_MAX {
+                return Err(format!("the cluster does not start: {error}").into());
+            }
+            pause(Duration::from_millis(300)).await;
+        }
+        Ok(())
+    }
+
     /// `atoll dev kill|start NODES`.
     pub(crate) async fn steer(&self, verb: &str, nodes: &str) -> Result<(), Failure> {
         let steered = Command::new(&self.atoll)
@@ -80,11 +147,7 @@ impl DevCluster {
 
     /// For `span`, lets the process of `node` run for one millisecond in a hundred.
     pub(crate) async fn slow_down(&self, node: &str, span: Duration) -> Result<(), Failure> {
-        let roster = std::fs::read_to_string(self.dir.join("nodes.json"))?;
-        let roster: serde_json::Value = serde_json::from_str(&roster)?;
-        let entry = roster.as_array().and_then(|all| all.iter().find(|of| of["id"] == node));
-        let pid = entry.and_then(|of| of["pid"].as_i64()).ok_or("the node does not run")?;
-        let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no such process")?;
+        let pid = self.pid(node)?;
         let since = Instant::now();
         while since.elapsed() < span {
             kill_process(pid, Signal::STOP)?;
@@ -93,6 +156,43 @@ impl DevCluster {
             pause(Duration::from_millis(1)).await;
         }
         Ok(())
+    }
+
+    /// `atoll fault WORDS`; whether every node took it.
+    pub(crate) async fn fault(&self, words: &[&str]) -> Result<bool, Failure> {
+        let told = Command::new(&self.atoll)
+            .arg("fault")
+            .args(words)
+            .args(["-o", "json", "--profile"])
+            .arg(self.profile())
+            .output()
+            .await?;
+        if !told.status.success() {
+            return Err(String::from_utf8_lossy(&told.stderr).into_owned().into());
+        }
+        let reports: Value = serde_json::from_slice(&told.stdout)?;
+        let reports = reports.as_array().ok_or("no list of reports")?;
+        Ok(reports.iter().all(|report| report["skipped"].is_null()))
+    }
+
+    /// Its nodes, in the order of the topology.
+    pub(crate) fn seats(&self) -> Result<Vec<Seat>, Failure> {
+        let text = |node: &Value, member| node[member].as_str().unwrap_or_default().to_owned();
+        let seat = |node: &Value| Seat { id: text(node, "id"), dc: text(node, "dc") };
+        Ok(self.roster()?.iter().map(seat).collect())
+    }
+
+    /// The process of `node`.
+    pub(crate) fn pid(&self, node: &str) -> Result<Pid, Failure> {
+        let roster = self.roster()?;
+        let entry = roster.iter().find(|of| of["id"] == node);
+        let pid = entry.and_then(|of| of["pid"].as_i64()).ok_or("the node does not run")?;
+        Ok(Pid::from_raw(i32::try_from(pid)?).ok_or("no such process")?)
+    }
+
+    fn roster(&self) -> Result<Vec<Value>, Failure> {
+        let roster = std::fs::read_to_string(self.dir.join("nodes.json"))?;
+        Ok(serde_json::from_str(&roster)?)
     }
 
     /// Ends it.

@@ -3,18 +3,22 @@
 //!
 //! The load is an open loop: each put has its moment, and its latency counts from there, so that a stall is seen by all
 //! that had to wait for it. Puts whose moment has come are not begun beyond a bound; those count as errors.
+//!
+//! One scene measures no latencies: `recreate` looks for deletions that do not last.
 
 mod cluster;
 mod load;
+mod recreate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use atoll_client::{Client, HintsCommand, Level, RepairCommand, ReplicaState};
 use clap::{Parser, Subcommand};
 
-use cluster::DevCluster;
+use cluster::{DevCluster, Wan};
 use load::{Load, Shape, pause};
+use recreate::Recreation;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -73,20 +77,33 @@ enum Scene {
         #[arg(long, default_value_t = 60)]
         away: u64,
     },
+    /// Keys are deleted and recreated while nodes are killed, frozen and cut off; nothing that was deleted comes back
+    Recreate(Recreation),
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     let (topology, lost, level, away) = match arguments.scene {
+        Scene::Recreate(ref asked) => return recreate(&arguments, asked).await,
         Scene::Kill { away } => ("topology/single-dc.toml", "eu-3", Level::Quorum, away),
         Scene::Slow { away } => ("topology/single-dc.toml", "eu-3", Level::LocalQuorum, away),
         Scene::DcLoss { away } => ("topology/three-dcs.toml", "us", Level::LocalQuorum, away),
     };
-    let mut cluster = DevCluster::start(&arguments.atoll, topology, &arguments.dir).await?;
+    let planned = (Path::new(topology), Wan::Emulated);
+    let mut cluster = DevCluster::start(&arguments.atoll, planned, &arguments.dir).await?;
     let measured = measure(&arguments, &cluster, (lost, level), Duration::from_secs(away)).await;
     cluster.stop().await?;
     measured
+}
+
+async fn recreate(arguments: &Arguments, asked: &Recreation) -> Result<(), Failure> {
+    let topology = asked.write_topology(&arguments.dir)?;
+    let planned = (topology.as_path(), asked.wan());
+    let mut cluster = DevCluster::start(&arguments.atoll, planned, &arguments.dir).await?;
+    let outcome = recreate::run(asked, &cluster).await;
+    cluster.stop().await?;
+    outcome
 }
 
 async fn measure(
