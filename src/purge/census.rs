@@ -1,10 +1,11 @@
 //! Counts what is dead in a partition, where something may be.
 //!
 //! A leaf is looked through when a write deleted something there, or the first of its values has expired: all of its records are
-//! read. A partition is looked at no more than twice in a `purge_after`, so that a leaf which is written all the time is not read
+//! read, and neighbours in one go. A partition is looked at no more than twice in a `purge_after`, so that a leaf which is written all the time is not read
 //! all the time.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use atoll_protocol::merkle::Leaf;
 use atoll_protocol::purge::{Dead, PurgeFrontier, Trimmed};
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use super::ledger::{DeadCount, Share};
 use super::{Family, Purge};
 use crate::cluster::View;
+use crate::repair::{runs_of, tokens_of};
 use crate::replica::{ReplicaError, StoredKey};
 
 /// Bytes of records read at once.
@@ -30,12 +32,15 @@ impl Purge {
             return;
         }
         let mut counts = BTreeMap::new();
-        for leaf in pending {
-            match self.count(family, share, leaf).await {
-                Ok(dead) => drop(counts.insert(leaf, dead)),
+        let pending: Vec<Leaf> = pending.into_iter().collect();
+        for run in runs_of(&pending) {
+            match self.count(family, share, run.clone()).await {
+                Ok(dead) => counts.extend(dead),
                 Err(error) => {
                     // What is damaged is mended, and looked at again.
-                    self.parts.ledger.lock().add_pending(share, &[leaf]);
+                    let again: Vec<Leaf> =
+                        pending.iter().copied().filter(|leaf| run.contains(leaf)).collect();
+                    self.parts.ledger.lock().add_pending(share, &again);
                     let (own, reason) = (self.with().cluster.own(), error.to_string());
                     self.note_obstacle(view, share, own, reason);
                 }
@@ -44,23 +49,36 @@ impl Purge {
         self.parts.ledger.lock().note_counts(share, counts, now);
     }
 
+    /// What is dead in a run of leaves, each of them named.
     async fn count(
         &self,
         family: &Family,
         share: Share,
-        leaf: Leaf,
-    ) -> Result<DeadCount, ReplicaError> {
-        let (mut dead, mut expires_at) = (DeadCount::default(), None::<WallTime>);
-        let now = self.with().env.wall();
-        self.walk(family, share, leaf, |_, record| match Dead::of(record, now) {
-            Dead::No { expires_at: at } => expires_at = expires_at.into_iter().chain(at).min(),
-            Dead::Since(at) => dead.add(record, at),
+        run: RangeInclusive<Leaf>,
+    ) -> Result<BTreeMap<Leaf, DeadCount>, ReplicaError> {
+        let replica = &self.with().replica;
+        let (now, partitions) = (self.with().env.wall(), replica.partitions());
+        let leaves = Leaf::all().filter(|leaf| run.contains(leaf));
+        let mut counts: BTreeMap<Leaf, DeadCount> =
+            leaves.map(|leaf| (leaf, DeadCount::default())).collect();
+        let mut expiries = BTreeMap::<Leaf, WallTime>::new();
+        self.walk(family, share, run, |key, record| {
+            let Some(token) = StoredKey::head(&key) else { return };
+            let leaf = Leaf::of(token, partitions);
+            match Dead::of(record, now) {
+                Dead::Since(at) => counts.entry(leaf).or_default().add(record, at),
+                Dead::No { expires_at: Some(at) } => {
+                    let first = expiries.entry(leaf).or_insert(at);
+                    *first = at.min(*first);
+                }
+                Dead::No { expires_at: None } => {}
+            }
         })
         .await?;
-        if let Some(at) = expires_at {
-            self.with().replica.deletions().note_leaf(share.partition, leaf, at);
+        for (leaf, at) in expiries {
+            replica.deletions().note_leaf(share.partition, leaf, at);
         }
-        Ok(dead)
+        Ok(counts)
     }
 
     /// The keys of a leaf of which something may be forgotten under `frontier`.
@@ -71,7 +89,7 @@ impl Purge {
         frontier: &PurgeFrontier,
     ) -> Result<Vec<Bytes>, ReplicaError> {
         let mut keys = Vec::new();
-        self.walk(family, share, leaf, |key, record| {
+        self.walk(family, share, leaf..=leaf, |key, record| {
             if frontier.trim(&mut record.clone(), None) != Trimmed::Nothing {
                 keys.push(key);
             }
@@ -80,16 +98,16 @@ impl Purge {
         Ok(keys)
     }
 
-    /// Reads every record of a leaf.
+    /// Reads every record of a run of leaves.
     async fn walk(
         &self,
         family: &Family,
         share: Share,
-        leaf: Leaf,
+        run: RangeInclusive<Leaf>,
         mut visit: impl FnMut(Bytes, &Record),
     ) -> Result<(), ReplicaError> {
         let (env, replica) = (&self.with().env, &self.with().replica);
-        let range = leaf.token_range(replica.partitions(), share.partition);
+        let range = tokens_of(replica.partitions(), share.partition, run);
         let Some(range) = range else { return Ok(()) };
         let mut after: Option<Bytes> = None;
         loop {

@@ -5,7 +5,7 @@
 //!                        (census.rs)    (round.rs asks, serve.rs answers)                       (sweep.rs)
 //! ```
 //!
-//! 1. The first owner of a partition leads it. It counts what is dead there, where writes or the clock say that something may
+//! 1. One owner of a partition leads it: they take turns. It counts what is dead there, where writes or the clock say that something may
 //!    be (`census.rs`).
 //! 2. A round makes a frontier (`protocol::purge`): every owner names how far it has minted; nobody may keep hints for an
 //!    owner; the leader mends itself with every owner, and once more, so that all of them have seen all cuts; every owner
@@ -170,7 +170,10 @@ impl Purge {
     }
 
     fn leads(&self, view: &View, family: &Family, partition: Partition) -> bool {
-        owners_of(view, family, partition).iter().min() == Some(&self.with().cluster.own())
+        let mut owners = owners_of(view, family, partition);
+        owners.sort_unstable();
+        let leader = (partition.0 as usize).checked_rem(owners.len()).and_then(|at| owners.get(at));
+        leader == Some(&self.with().cluster.own())
     }
 
     /// Takes every step that is due for the partitions of `family` that this node leads.

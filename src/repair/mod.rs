@@ -68,6 +68,7 @@ use progress::Progress;
 use trees::Trees;
 
 pub use gather::Gathered;
+pub use ranges::{runs_of, tokens_of};
 pub use records::RecordBatch;
 
 /// Partitions that one node mends at once on its own initiative.

@@ -9,13 +9,13 @@ use crate::cluster::View;
 use crate::replica::StoredKey;
 
 /// The stretches of neighbours among `leaves`, which ascend.
-pub(super) fn runs_of(leaves: &[Leaf]) -> impl Iterator<Item = RangeInclusive<Leaf>> + '_ {
+pub fn runs_of(leaves: &[Leaf]) -> impl Iterator<Item = RangeInclusive<Leaf>> + '_ {
     let are_neighbours = |left: &Leaf, right: &Leaf| left.0.checked_add(1) == Some(right.0);
     leaves.chunk_by(are_neighbours).filter_map(|run| Some(*run.first()?..=*run.last()?))
 }
 
 /// First and last token of a run of leaves, both inclusive; `None` when there is no such partition.
-pub(super) fn tokens_of(
+pub fn tokens_of(
     partitions: Partitions,
     partition: Partition,
     run: RangeInclusive<Leaf>,

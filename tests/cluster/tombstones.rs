@@ -152,16 +152,18 @@ async fn a_node_that_is_away_blocks_and_nothing_comes_back_with_it() {
         let seconds = all.iter().map(|obstacle| obstacle["since_seconds"].as_u64().unwrap()).min();
         (keys, seconds.unwrap_or(0))
     };
-    until("every deletion has waited for eu-2 for a while", async || {
+    until("every deletion that is looked after has waited for eu-2 for a while", async || {
         let nodes = tombstones(&cluster).await;
         assert_eq!(sum(&nodes, "purged"), 0, "{nodes:?}");
         let (keys, seconds) = blocked_by(&nodes, "eu-2");
-        let is_done = keys == KEYS as u64 && seconds >= BLOCKED_SECONDS;
+        // What the node that is away leads nobody counts.
+        let is_all = keys > 0 && keys == sum(&nodes, "waiting");
+        let is_done = is_all && seconds >= BLOCKED_SECONDS;
         if is_done { Ok(()) } else { Err(format!("{nodes:?}")) }
     })
     .await;
     let nodes = tombstones(&cluster).await;
-    assert_eq!((sum(&nodes, "waiting"), sum(&nodes, "purged")), (KEYS as u64, 0), "{nodes:?}");
+    assert_eq!(sum(&nodes, "purged"), 0, "{nodes:?}");
     let table = cluster.cli().ok(&["tombstones"]).await;
     assert!(table.text().contains("it is away"), "{table}");
 
@@ -170,9 +172,9 @@ async fn a_node_that_is_away_blocks_and_nothing_comes_back_with_it() {
     check_gone_for_good(&cluster, &client).await;
 }
 
-/// The first node leads every partition of three: what is away with it, nobody else purges.
+/// Each of three nodes leads a third of the partitions: what is away with it, nobody else purges.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_node_that_leads_is_away_and_purges_when_it_is_back() {
+async fn a_node_that_leads_is_away_and_purges_when_it_is_back() {
     let mut cluster = start().await;
     let writer = cluster.client().await;
     write(&writer.keyspace("default")).await;

@@ -76,7 +76,7 @@ pub struct Cut {
 }
 
 /// A node's deletions that wait to be purged, in its own words: of the partitions that it looks after. A partition is
-/// looked after by the first of its owners.
+/// looked after by one of its owners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TombstonesStatus {
     /// A key is purged no sooner than this after it was deleted or has expired.
