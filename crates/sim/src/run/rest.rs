@@ -122,8 +122,13 @@ pub(super) fn check_repair(world: &mut World) {
     }
 }
 
+/// Longest time until what was refused last is tried again: a holder whose target was full for long pauses for ten seconds.
+const DELIVERY: Duration = Duration::from_secs(15);
+
 /// No hint is left once everybody was there for a while, and every hint has ended in one way (I11).
-pub(super) fn check_hints(world: &World) {
+pub(super) fn check_hints(world: &mut World) {
+    let end = world.exec.now().after(DELIVERY);
+    world.run_until(end, |world| world.hinted() == 0);
     let left = world.hinted();
     if left > 0 {
         world.recorder.find("I11 hints are delivered", format!("{left} hints are left"));
