@@ -8,6 +8,7 @@ use std::time::Duration;
 use atoll_protocol::ids::Name;
 use atoll_protocol::keyspace::DEFAULT_KEYSPACE_NAME;
 use clap::Args;
+use serde::Serialize;
 
 use super::exit::Error;
 use super::output::ReportFormat;
@@ -52,6 +53,32 @@ pub(super) struct ReachArgs {
     pub(super) output: ReportArg,
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
+}
+
+/// What a node told, or why it did not, as JSON.
+#[derive(Serialize)]
+pub(super) struct NodeJson<'a, F> {
+    node: &'a str,
+    dc: &'a str,
+    error: Option<&'a str>,
+    #[serde(flatten)]
+    facts: Option<F>,
+}
+
+impl<'a, F> NodeJson<'a, F> {
+    /// That of a node and its datacenter.
+    pub(super) fn new<T>(
+        (node, dc): (&'a Name, &'a Name),
+        told: &'a Result<T, String>,
+        facts: impl FnOnce(&'a T) -> F,
+    ) -> Self {
+        Self {
+            node: node.as_str(),
+            dc: dc.as_str(),
+            error: told.as_ref().err().map(String::as_str),
+            facts: told.as_ref().ok().map(facts),
+        }
+    }
 }
 
 /// Fails if a command that changes something did not reach every node; of each, its name and why it was not told.

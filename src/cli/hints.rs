@@ -10,7 +10,7 @@ use atoll_protocol::ids::Name;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::common::{ReachArgs, all_told};
+use super::common::{NodeJson, ReachArgs, all_told};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, size, span};
@@ -44,16 +44,6 @@ struct DropArgs {
     target: Option<String>,
     #[command(flatten)]
     reach: ReachArgs,
-}
-
-/// One node as JSON.
-#[derive(Serialize)]
-struct HintsJson<'a> {
-    node: &'a str,
-    dc: &'a str,
-    error: Option<&'a str>,
-    #[serde(flatten)]
-    facts: Option<FactsJson<'a>>,
 }
 
 /// What a node tells. Counters are since it started.
@@ -157,16 +147,9 @@ fn note(waiting: &HintsWaiting, bytes_max: u64) -> &'static str {
     if is_near { "near its bound; what comes beyond is compared instead" } else { "" }
 }
 
-fn document(reports: &[HintsReport]) -> Vec<HintsJson<'_>> {
-    reports
-        .iter()
-        .map(|report| HintsJson {
-            node: report.node.as_str(),
-            dc: report.dc.as_str(),
-            error: report.told.as_ref().err().map(String::as_str),
-            facts: report.told.as_ref().ok().map(facts),
-        })
-        .collect()
+fn document(reports: &[HintsReport]) -> Vec<NodeJson<'_, FactsJson<'_>>> {
+    let nodes = reports.iter();
+    nodes.map(|report| NodeJson::new((&report.node, &report.dc), &report.told, facts)).collect()
 }
 
 fn facts(status: &HintsStatus) -> FactsJson<'_> {

@@ -8,7 +8,7 @@ use atoll_client::{RepairCommand, RepairReport, RepairStatus, Role};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::common::{ReachArgs, all_told};
+use super::common::{NodeJson, ReachArgs, all_told};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, size, span};
@@ -32,16 +32,6 @@ enum What {
     Start(ReachArgs),
     /// Begin no comparison until `start`, or until a node starts again; needs the profile's admin certificate
     Pause(ReachArgs),
-}
-
-/// One node as JSON.
-#[derive(Serialize)]
-struct RepairJson<'a> {
-    node: &'a str,
-    dc: &'a str,
-    error: Option<&'a str>,
-    #[serde(flatten)]
-    facts: Option<FactsJson>,
 }
 
 /// What a node tells. Counters are since it started.
@@ -132,16 +122,9 @@ fn note(status: &RepairStatus) -> String {
     }
 }
 
-fn document(reports: &[RepairReport]) -> Vec<RepairJson<'_>> {
-    reports
-        .iter()
-        .map(|report| RepairJson {
-            node: report.node.as_str(),
-            dc: report.dc.as_str(),
-            error: report.told.as_ref().err().map(String::as_str),
-            facts: report.told.as_ref().ok().map(facts),
-        })
-        .collect()
+fn document(reports: &[RepairReport]) -> Vec<NodeJson<'_, FactsJson>> {
+    let nodes = reports.iter();
+    nodes.map(|report| NodeJson::new((&report.node, &report.dc), &report.told, facts)).collect()
 }
 
 fn facts(status: &RepairStatus) -> FactsJson {

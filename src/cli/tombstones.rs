@@ -8,7 +8,7 @@ use atoll_client::{PurgeObstacle, Role, TombstonesReport, TombstonesStatus};
 use clap::Args;
 use serde::Serialize;
 
-use super::common::ReachArgs;
+use super::common::{NodeJson, ReachArgs};
 use super::context::connect;
 use super::exit::Error;
 use super::output::{Align, Columns, Console, NOTHING, ReportFormat, size, span};
@@ -21,16 +21,6 @@ mod tests;
 pub(super) struct TombstonesArgs {
     #[command(flatten)]
     reach: ReachArgs,
-}
-
-/// One node as JSON.
-#[derive(Serialize)]
-struct TombstonesJson<'a> {
-    node: &'a str,
-    dc: &'a str,
-    error: Option<&'a str>,
-    #[serde(flatten)]
-    facts: Option<FactsJson<'a>>,
 }
 
 /// What a node tells. `purged` is since it started.
@@ -113,16 +103,9 @@ fn cells(obstacle: &PurgeObstacle) -> [String; 3] {
     [obstacle.node.to_string(), obstacle.keys.to_string(), span(obstacle.since)]
 }
 
-fn document(reports: &[TombstonesReport]) -> Vec<TombstonesJson<'_>> {
-    reports
-        .iter()
-        .map(|report| TombstonesJson {
-            node: report.node.as_str(),
-            dc: report.dc.as_str(),
-            error: report.told.as_ref().err().map(String::as_str),
-            facts: report.told.as_ref().ok().map(facts),
-        })
-        .collect()
+fn document(reports: &[TombstonesReport]) -> Vec<NodeJson<'_, FactsJson<'_>>> {
+    let nodes = reports.iter();
+    nodes.map(|report| NodeJson::new((&report.node, &report.dc), &report.told, facts)).collect()
 }
 
 fn facts(status: &TombstonesStatus) -> FactsJson<'_> {
