@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use atoll_protocol::ids::KeyspaceId;
-use atoll_protocol::purge::PurgeFrontier;
 use atoll_protocol::token::Partition;
 
 use crate::env::Env;
-use crate::meta::Meta;
+use crate::meta::{Meta, StoredFrontier};
 use crate::replica::Replica;
 
 /// The frontiers of one node, in its replica and on its disk. Cheap to clone.
@@ -35,7 +34,7 @@ impl FrontierStore {
     /// In words; nothing is gone by then that was not before.
     pub async fn adopt(
         &self,
-        frontiers: Vec<((KeyspaceId, Partition), PurgeFrontier)>,
+        frontiers: Vec<StoredFrontier>,
         is_true: impl Fn() -> Result<(), String>,
     ) -> Result<(), String> {
         let stored = self.replica.frontiers();

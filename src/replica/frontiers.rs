@@ -5,7 +5,7 @@
 //!   ([`Frontiers::forget`]).
 //! - A cut stands only for the life of the process, and only until records are lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use atoll_protocol::ids::KeyspaceId;
@@ -16,29 +16,30 @@ use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::keys::StoredKey;
+use crate::meta::StoredFrontier;
 
-/// Cuts that are remembered: those of a few rounds. An older one is refused, and taken anew.
-const CUTS_MAX: usize = 64;
+/// Cuts of a partition that are remembered: those of a few rounds. An older one is refused, and taken anew.
+const CUTS_MAX: usize = 8;
 
 /// The frontiers and cuts of one replica.
 #[derive(Debug, Default)]
 pub struct Frontiers {
     stored: RwLock<BTreeMap<(KeyspaceId, Partition), Arc<PurgeFrontier>>>,
-    cuts: Mutex<BTreeMap<u64, OpenCut>>,
+    /// By partition, the oldest first: every mint looks at those of its own.
+    cuts: Mutex<BTreeMap<Partition, VecDeque<OpenCut>>>,
 }
 
-/// A cut, and what was minted after it.
-#[derive(Clone, Debug, Default)]
+/// A cut of a partition, and what was minted after it.
+#[derive(Clone, Copy, Debug)]
 struct OpenCut {
-    /// The order in which cuts were taken.
-    number: u64,
-    /// The least timestamp that was minted since, by partition; none where nothing was.
-    least: BTreeMap<Partition, Option<Timestamp>>,
+    id: u64,
+    /// The least timestamp that was minted since; none if nothing was.
+    least: Option<Timestamp>,
 }
 
 impl Frontiers {
     /// Those that the node had stored.
-    pub fn new(stored: impl IntoIterator<Item = ((KeyspaceId, Partition), PurgeFrontier)>) -> Self {
+    pub fn new(stored: impl IntoIterator<Item = StoredFrontier>) -> Self {
         let stored = stored.into_iter().map(|(of, frontier)| (of, Arc::new(frontier))).collect();
         Self { stored: RwLock::new(stored), cuts: Mutex::default() }
     }
@@ -90,10 +91,7 @@ impl Frontiers {
     }
 
     /// Goes by these from now on; they are stored already.
-    pub fn adopt(
-        &self,
-        frontiers: impl IntoIterator<Item = ((KeyspaceId, Partition), PurgeFrontier)>,
-    ) {
+    pub fn adopt(&self, frontiers: impl IntoIterator<Item = StoredFrontier>) {
         let adopted = frontiers.into_iter().map(|(of, frontier)| (of, Arc::new(frontier)));
         self.stored.write().extend(adopted);
     }
@@ -116,28 +114,26 @@ impl Frontiers {
     /// Begins a cut of `partitions` under `id`.
     pub fn begin_cut(&self, id: u64, partitions: &[Partition]) {
         let mut cuts = self.cuts.lock();
-        let number = cuts.values().map(|cut| cut.number + 1).max().unwrap_or(0);
-        while cuts.len() >= CUTS_MAX {
-            let oldest = cuts.iter().min_by_key(|(_, cut)| cut.number).map(|(id, _)| *id);
-            oldest.and_then(|id| cuts.remove(&id));
+        for partition in partitions {
+            let open = cuts.entry(*partition).or_default();
+            if open.len() == CUTS_MAX {
+                open.pop_front();
+            }
+            open.push_back(OpenCut { id, least: None });
         }
-        let least = partitions.iter().map(|partition| (*partition, None)).collect();
-        cuts.insert(id, OpenCut { number, least });
     }
 
     /// Whether everything minted in `partition` since the cut `id` is later than `timestamp`; `None` if there is no such cut.
     pub fn is_later(&self, id: u64, partition: Partition, timestamp: Timestamp) -> Option<bool> {
         let cuts = self.cuts.lock();
-        let least = cuts.get(&id)?.least.get(&partition)?;
-        Some(least.is_none_or(|least| least > timestamp))
+        let cut = cuts.get(&partition)?.iter().find(|cut| cut.id == id)?;
+        Some(cut.least.is_none_or(|least| least > timestamp))
     }
 
     /// Notes that something was minted.
     pub(super) fn note_minted(&self, partition: Partition, timestamp: Timestamp) {
-        for cut in self.cuts.lock().values_mut() {
-            if let Some(least) = cut.least.get_mut(&partition) {
-                *least = Some(least.map_or(timestamp, |least| least.min(timestamp)));
-            }
+        for cut in self.cuts.lock().get_mut(&partition).into_iter().flatten() {
+            cut.least = Some(cut.least.map_or(timestamp, |least| least.min(timestamp)));
         }
     }
 }

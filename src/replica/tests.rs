@@ -43,13 +43,12 @@ impl Bench {
     }
 
     async fn put(&self, key: &StoredKey, value: &'static [u8], context: Context) -> Minted {
-        let request = MintRequest {
-            conflict: Conflict::Siblings,
-            body: CellBody::Value(Bytes::from_static(value)),
-            context,
-            ttl: None,
-            deadline: FAR,
-        };
+        self.write(key, CellBody::Value(Bytes::from_static(value)), context).await
+    }
+
+    async fn write(&self, key: &StoredKey, body: CellBody, context: Context) -> Minted {
+        let request =
+            MintRequest { conflict: Conflict::Siblings, body, context, ttl: None, deadline: FAR };
         let minting = self.replica.mint(key.clone(), request).unwrap();
         let minted = minting.minted.await.unwrap().unwrap();
         minting.durable.await.unwrap();
@@ -243,17 +242,7 @@ impl Bench {
     }
 
     async fn delete(&self, key: &StoredKey, context: Context) -> Minted {
-        let request = MintRequest {
-            conflict: Conflict::Siblings,
-            body: CellBody::Tombstone,
-            context,
-            ttl: None,
-            deadline: FAR,
-        };
-        let minting = self.replica.mint(key.clone(), request).unwrap();
-        let minted = minting.minted.await.unwrap().unwrap();
-        minting.durable.await.unwrap();
-        minted
+        self.write(key, CellBody::Tombstone, context).await
     }
 }
 
