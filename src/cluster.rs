@@ -152,6 +152,27 @@ impl View {
         self.sets.get(&keyspace).copied()
     }
 
+    /// The keyspaces with the same replica sets, by these.
+    pub fn keyspaces_by_sets(&self) -> BTreeMap<ReplicaSets, Vec<&Arc<Keyspace>>> {
+        let mut by_sets = BTreeMap::<_, Vec<_>>::new();
+        for keyspace in self.keyspaces.iter() {
+            by_sets.entry(self.replica_sets(keyspace)).or_default().push(keyspace);
+        }
+        by_sets
+    }
+
+    /// One keyspace for each of the different replica sets: where all of them are placed.
+    pub fn representatives(&self) -> impl Iterator<Item = (ReplicaSets, &Arc<Keyspace>)> {
+        let by_sets = self.keyspaces_by_sets().into_iter();
+        by_sets.filter_map(|(sets, keyspaces)| Some((sets, *keyspaces.first()?)))
+    }
+
+    /// The keyspaces with these replica sets.
+    pub fn keyspaces_of(&self, sets: ReplicaSets) -> Vec<KeyspaceId> {
+        let of = self.keyspaces.iter().filter(|keyspace| self.replica_sets(keyspace) == sets);
+        of.map(|keyspace| keyspace.id).collect()
+    }
+
     /// What this node tells its peers: what all should agree on, the random number of its process, and whom it does not
     /// hear.
     pub fn gossip(&self, boot: u64, silent: Vec<NodeIndex>) -> PeerNotice {

@@ -3,7 +3,8 @@
 //! Every task has a name, a cancellation token and a joined end; a panic in a task stops the process with the task's
 //! name, because a node that lost a part of itself must not look alive.
 //!
-//! 1. [`Tasks::spawn`] runs a future until its end. Long-lived ones watch [`Tasks::cancelled`].
+//! 1. [`Tasks::spawn`] runs a future until its end. Long-lived ones watch [`Tasks::cancelled`], or are dropped there
+//!    ([`Tasks::spawn_until_stopped`]).
 //! 2. [`Tasks::stop`] cancels the token, then waits until every task has ended.
 
 use std::any::Any;
@@ -39,6 +40,22 @@ impl Tasks {
             }
         };
         self.env.spawn(name, Box::pin(self.tracker.track_future(guarded)));
+    }
+
+    /// Runs `task`, which ends by itself never, until the node is asked to stop.
+    pub fn spawn_until_stopped(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let cancelled = self.cancelled();
+        self.spawn(name, async move {
+            tokio::select! {
+                biased;
+                () = cancelled => {}
+                () = task => {}
+            }
+        });
     }
 
     /// Resolves when the node is asked to stop.

@@ -154,14 +154,7 @@ impl Handoff {
         storage_tasks
             .spawn("hint-writer", handoff.clone().keep_writing(queue, storage_tasks.clone()));
         for target in nodes.into_iter().filter(|&node| node != own) {
-            let (handoff, tasks) = (handoff.clone(), tasks.clone());
-            tasks.clone().spawn("handoff", async move {
-                tokio::select! {
-                    biased;
-                    () = tasks.cancelled() => {}
-                    () = handoff.keep_delivering(target) => {}
-                }
-            });
+            tasks.spawn_until_stopped("handoff", handoff.clone().keep_delivering(target));
         }
         handoff
     }

@@ -20,7 +20,7 @@ use atoll_protocol::frame::{Frame, HEADER_BYTES};
 use atoll_protocol::ids::{Epoch, NodeIndex};
 use atoll_protocol::put::Liveness;
 use atoll_protocol::time::MonoTime;
-use atoll_protocol::wire::{self, Envelope, PeerNotice, PeerReply, PeerRequest};
+use atoll_protocol::wire::{self, Envelope, PeerNotice, PeerReply, PeerRequest, cut_reason};
 use atoll_quic::PathStatistics;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -195,7 +195,24 @@ impl Peers {
         Ok((answered.reply, answered.payload))
     }
 
-    /// The same, and tells how many bytes went over the wire.
+    /// What a peer answers to `request`, as `read` understands it, or in words why it does not; these are within the bound of the
+    /// wire.
+    pub async fn told<T>(
+        &self,
+        to: NodeIndex,
+        request: &PeerRequest,
+        deadline: MonoTime,
+        read: impl FnOnce(PeerReply) -> Option<T>,
+    ) -> Result<T, String> {
+        let told = match self.call(to, request, Bytes::new(), deadline).await {
+            Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
+            Ok((reply, _)) => read(reply).ok_or_else(|| "it answered something else".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        told.map_err(cut_reason)
+    }
+
+    /// The same as [`call`](Peers::call), and tells how many bytes went over the wire.
     ///
     /// # Errors
     /// As [`call`](Peers::call).

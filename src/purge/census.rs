@@ -1,8 +1,8 @@
 //! Counts what is dead in a partition, where something may be.
 //!
 //! A leaf is looked through when a write deleted something there, or the first of its values has expired: all of its records are
-//! read, and neighbours in one go. A partition is looked at no more than twice in a `purge_after`, so that a leaf which is written all the time is not read
-//! all the time.
+//! read, and neighbours in one go. A partition is looked at no more than twice in a `purge_after`, so that a leaf which is
+//! written all the time is not read all the time.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,10 +13,10 @@ use atoll_protocol::record::Record;
 use atoll_protocol::time::WallTime;
 use bytes::Bytes;
 
-use super::ledger::{DeadCount, Share};
+use super::ledger::DeadCount;
 use super::{Family, Purge};
 use crate::cluster::View;
-use crate::repair::{runs_of, tokens_of};
+use crate::repair::{Share, runs_of, tokens_of};
 use crate::replica::{ReplicaError, StoredKey};
 
 /// Bytes of records read at once.
@@ -81,15 +81,15 @@ impl Purge {
         Ok(counts)
     }
 
-    /// The keys of a leaf of which something may be forgotten under `frontier`.
+    /// The keys of a run of leaves of which something may be forgotten under `frontier`.
     pub(super) async fn purgeable(
         &self,
         family: &Family,
-        (share, leaf): (Share, Leaf),
+        (share, run): (Share, RangeInclusive<Leaf>),
         frontier: &PurgeFrontier,
     ) -> Result<Vec<Bytes>, ReplicaError> {
         let mut keys = Vec::new();
-        self.walk(family, share, leaf..=leaf, |key, record| {
+        self.walk(family, share, run, |key, record| {
             if frontier.trim(&mut record.clone(), None) != Trimmed::Nothing {
                 keys.push(key);
             }

@@ -4,19 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use atoll_protocol::ids::{Incarnation, Name};
-use atoll_protocol::merkle::{Leaf, ReplicaSets};
+use atoll_protocol::merkle::Leaf;
 use atoll_protocol::purge::PurgeFrontier;
 use atoll_protocol::record::Record;
 use atoll_protocol::time::{MonoTime, WallTime};
-use atoll_protocol::token::Partition;
-use atoll_protocol::wire::{OBSTACLES_MAX, PurgeObstacle, TombstonesStatus};
+use atoll_protocol::wire::{OBSTACLES_MAX, PurgeObstacle, TombstonesStatus, cut_reason};
 
-/// A partition of some keyspaces, which have the same owners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Share {
-    pub(super) sets: ReplicaSets,
-    pub(super) partition: Partition,
-}
+use crate::repair::Share;
 
 /// What is dead in a leaf, or a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,7 +187,8 @@ impl Ledger {
             .into_iter()
             .map(|(Obstacle { node, reason }, (keys, times))| {
                 let since = times.first().map_or(Duration::ZERO, |since| mono.since(*since));
-                PurgeObstacle { node: node.clone(), reason: reason.clone(), keys, since }
+                let reason = cut_reason(reason.clone());
+                PurgeObstacle { node: node.clone(), reason, keys, since }
             })
             .collect();
         obstacles.sort_by_key(|obstacle| std::cmp::Reverse(obstacle.keys));

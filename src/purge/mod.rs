@@ -5,8 +5,8 @@
 //!                        (census.rs)    (round.rs asks, serve.rs answers)                       (sweep.rs)
 //! ```
 //!
-//! 1. One owner of a partition leads it: they take turns. It counts what is dead there, where writes or the clock say that something may
-//!    be (`census.rs`).
+//! 1. One owner of a partition leads it: they take turns. It counts what is dead there, where writes or the clock say that
+//!    something may be (`census.rs`).
 //! 2. A round makes a frontier (`protocol::purge`): every owner names how far it has minted; nobody may keep hints for an
 //!    owner; the leader mends itself with every owner, and once more, so that all of them have seen all cuts; every owner
 //!    stores the frontier and refuses from then on what is older and not there (`round.rs`).
@@ -25,18 +25,18 @@ mod serve;
 mod census;
 mod ledger;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use atoll_protocol::ids::{KeyspaceId, NodeIndex};
+use atoll_protocol::keyspace::Keyspace;
 use atoll_protocol::merkle::ReplicaSets;
 use atoll_protocol::token::Partition;
 use atoll_protocol::wire::{
     PURGE_PARTITIONS_MAX, PeerReply, PeerRequest, PurgeReply, PurgeRequest, TombstonesStatus,
 };
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::cluster::{Cluster, View};
@@ -44,11 +44,11 @@ use crate::env::Env;
 use crate::frontiers::FrontierStore;
 use crate::handoff::Handoff;
 use crate::net::Peers;
-use crate::repair::Repair;
+use crate::repair::{Repair, Share};
 use crate::replica::Replica;
 use crate::tasks::Tasks;
 
-use ledger::{Ledger, Share};
+use ledger::Ledger;
 
 /// Longest wait for one answer: storing frontiers takes a sync or two, of a disk that is busy.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -97,10 +97,12 @@ pub struct Surroundings {
     pub frontiers: FrontierStore,
 }
 
-/// The partitions that have the same replica sets, and their keyspaces.
+/// The keyspaces that have the same replica sets.
 struct Family {
     sets: ReplicaSets,
     keyspaces: Vec<KeyspaceId>,
+    /// The partitions that this node leads.
+    led: BTreeSet<Partition>,
 }
 
 impl Purge {
@@ -108,14 +110,8 @@ impl Purge {
     pub fn start(tasks: &Tasks, pacing: PurgePacing, surroundings: Surroundings) -> Self {
         let (ledger, purged) = (Mutex::default(), AtomicU64::default());
         let purge = Self { parts: Arc::new(Parts { surroundings, pacing, ledger, purged }) };
-        let (looking, tasks) = (purge.clone(), tasks.clone());
-        tasks.clone().spawn("purge", async move {
-            tokio::select! {
-                biased;
-                () = tasks.cancelled() => {}
-                () = looking.keep_looking() => {}
-            }
-        });
+        let looking = purge.clone();
+        tasks.spawn_until_stopped("purge", async move { looking.keep_looking().await });
         purge
     }
 
@@ -149,7 +145,7 @@ impl Purge {
         loop {
             self.with().env.sleep(self.with().env.jitter(pause)).await;
             let view = self.with().cluster.view();
-            let families = families(&view);
+            let families = Family::all(&view, self.with().cluster.own());
             self.take_due(&view, &families);
             for family in &families {
                 self.look_at(&view, family).await;
@@ -157,30 +153,21 @@ impl Purge {
         }
     }
 
-    /// Notes which leaves are due, for every family with their partition.
+    /// Notes which leaves are due, for every family whose share of them this node leads. What others lead they look for
+    /// themselves.
     fn take_due(&self, view: &View, families: &[Family]) {
         let (now, deletions) = (self.with().env.wall(), self.with().replica.deletions());
         for partition in view.topology.partitions().iter() {
-            // What others lead they look for themselves.
-            let led = families.iter().filter(|family| self.leads(view, family, partition));
             let leaves = deletions.take(partition, now);
-            let shares = led.map(|family| Share { sets: family.sets, partition });
-            shares.for_each(|share| self.parts.ledger.lock().add_pending(share, &leaves));
+            let led = families.iter().filter_map(|family| family.share(partition));
+            led.for_each(|share| self.parts.ledger.lock().add_pending(share, &leaves));
         }
-    }
-
-    fn leads(&self, view: &View, family: &Family, partition: Partition) -> bool {
-        let mut owners = owners_of(view, family, partition);
-        owners.sort_unstable();
-        let leader = (partition.0 as usize).checked_rem(owners.len()).and_then(|at| owners.get(at));
-        leader == Some(&self.with().cluster.own())
     }
 
     /// Takes every step that is due for the partitions of `family` that this node leads.
     async fn look_at(&self, view: &View, family: &Family) {
-        let led = view.topology.partitions().iter();
-        let led = led.filter(|partition| self.leads(view, family, *partition));
-        let led: Vec<Share> = led.map(|partition| Share { sets: family.sets, partition }).collect();
+        let led: Vec<Share> =
+            family.led.iter().filter_map(|partition| family.share(*partition)).collect();
         for &share in &led {
             self.sweep_if_due(view, family, share).await;
         }
@@ -206,22 +193,36 @@ impl Purge {
         }
         let deadline = self.with().env.mono().after(CALL_DEADLINE);
         let request = PeerRequest::Purge(request);
-        match self.with().peers.call(node, &request, Bytes::new(), deadline).await {
-            Ok((PeerReply::Purge(reply), _)) => Ok(reply),
-            Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
-            Ok(_) => Err("it answered something else".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
+        let read = |reply| match reply {
+            PeerReply::Purge(reply) => Some(reply),
+            _ => None,
+        };
+        self.with().peers.told(node, &request, deadline, read).await
     }
 }
 
-/// Keyspaces by their replica sets.
-fn families(view: &View) -> Vec<Family> {
-    let mut by_sets = BTreeMap::<ReplicaSets, Vec<KeyspaceId>>::new();
-    for keyspace in view.keyspaces.iter() {
-        by_sets.entry(view.replica_sets(keyspace)).or_default().push(keyspace.id);
+impl Family {
+    /// Those of `view`, and what `own` leads of them: the owners of a partition take turns.
+    fn all(view: &View, own: NodeIndex) -> Vec<Self> {
+        let family = |(sets, keyspaces): (ReplicaSets, Vec<&Arc<Keyspace>>)| {
+            let keyspaces = keyspaces.into_iter().map(|keyspace| keyspace.id).collect();
+            let mut family = Self { sets, keyspaces, led: BTreeSet::new() };
+            let leads = |partition: &Partition| {
+                let mut owners = owners_of(view, &family, *partition);
+                owners.sort_unstable();
+                let at = (partition.0 as usize).checked_rem(owners.len());
+                at.and_then(|at| owners.get(at)) == Some(&own)
+            };
+            family.led = view.topology.partitions().iter().filter(leads).collect();
+            family
+        };
+        view.keyspaces_by_sets().into_iter().map(family).collect()
     }
-    by_sets.into_iter().map(|(sets, keyspaces)| Family { sets, keyspaces }).collect()
+
+    /// What of a partition is this family's, if this node leads it.
+    fn share(&self, partition: Partition) -> Option<Share> {
+        self.led.contains(&partition).then_some(Share { sets: self.sets, partition })
+    }
 }
 
 /// The nodes that replicate a partition.

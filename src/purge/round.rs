@@ -21,12 +21,12 @@ use atoll_protocol::wire::{
     Cut, HintsCommand, HintsWaiting, PeerReply, PeerRequest, PurgeReply, PurgeRequest,
 };
 use atoll_seeded_bug::{Mutant, seeded_bug};
-use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::ledger::{Agreed, Obstacle, Share};
+use super::ledger::{Agreed, Obstacle};
 use super::{CALL_DEADLINE, Family, Purge, owners_of};
 use crate::cluster::View;
+use crate::repair::Share;
 
 /// The partitions of a round that nothing is in the way of yet.
 struct Round<'a> {
@@ -72,13 +72,15 @@ impl Purge {
                 self.mend_all(&mut round).await;
             }
         }
-        self.adopt_all(&mut round).await;
-        let now = self.with().env.mono();
-        for partition in &round.left {
-            let share = Share { sets: family.sets, partition: *partition };
-            let frontier = self.frontier(&round, *partition);
-            let agreed = Agreed { frontier, since: now };
-            self.parts.ledger.lock().set_agreed(share, Some(agreed));
+        let left =
+            round.left.iter().map(|partition| (*partition, self.frontier(&round, *partition)));
+        let mut frontiers: BTreeMap<Partition, PurgeFrontier> = left.collect();
+        self.adopt_all(&mut round, &frontiers).await;
+        let since = self.with().env.mono();
+        frontiers.retain(|partition, _| round.left.contains(partition));
+        for (partition, frontier) in frontiers {
+            let share = Share { sets: family.sets, partition };
+            self.parts.ledger.lock().set_agreed(share, Some(Agreed { frontier, since }));
         }
     }
 
@@ -138,8 +140,7 @@ impl Purge {
                 // A mutant goes on without the owner.
                 Err(_) if seeded_bug(Mutant::PurgeWhileAway) => {}
                 Err(reason) => {
-                    let owned: BTreeSet<Partition> = partitions.into_iter().collect();
-                    self.block(round, owner, |partition| owned.contains(&partition), &reason);
+                    self.block(round, owner, |of| partitions.contains(&of), &reason);
                 }
             }
         }
@@ -168,12 +169,9 @@ impl Purge {
                 let Some((target_index, _)) = round.view.topology.node_by_name(&target) else {
                     continue;
                 };
-                let owners = round.owners.clone();
-                let is_owned = |partition| {
-                    owners.get(&partition).is_some_and(|owners| owners.contains(&target_index))
-                };
+                let owned = round.by_owner().remove(&target_index).unwrap_or_default();
                 let reason = format!("it keeps hints for {target}: {hints}");
-                self.block(round, holder, is_owned, &reason);
+                self.block(round, holder, |partition| owned.contains(&partition), &reason);
             }
         }
     }
@@ -184,12 +182,11 @@ impl Purge {
         }
         let deadline = self.with().env.mono().after(CALL_DEADLINE);
         let request = PeerRequest::Hints(HintsCommand::List);
-        match self.with().peers.call(holder, &request, Bytes::new(), deadline).await {
-            Ok((PeerReply::Hints(status), _)) => Ok(status.waiting),
-            Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
-            Ok(_) => Err("it answered something else".to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
+        let read = |reply| match reply {
+            PeerReply::Hints(status) => Some(status.waiting),
+            _ => None,
+        };
+        self.with().peers.told(holder, &request, deadline, read).await
     }
 
     /// Mends this node with every other owner.
@@ -207,13 +204,18 @@ impl Purge {
         }
     }
 
-    async fn adopt_all(&self, round: &mut Round<'_>) {
+    async fn adopt_all(
+        &self,
+        round: &mut Round<'_>,
+        frontiers: &BTreeMap<Partition, PurgeFrontier>,
+    ) {
         let keyspaces = round.family.keyspaces.clone();
         let asked = round.by_owner().into_iter().map(async |(owner, partitions)| {
             let Some((_, cut)) = round.cuts.get(&owner) else {
                 return (owner, partitions, Err("it is away".to_owned()));
             };
-            let frontiers = partitions.iter().map(|of| (*of, self.frontier(round, *of)));
+            let frontiers =
+                partitions.iter().filter_map(|of| Some((*of, frontiers.get(of)?.clone())));
             let request = PurgeRequest::Adopt {
                 cut: cut.id,
                 keyspaces: keyspaces.clone(),

@@ -8,9 +8,10 @@ use atoll_protocol::wire::{PurgeReply, PurgeRequest, RECORDS_MAX};
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::ledger::{Agreed, Obstacle, Share};
+use super::ledger::{Agreed, Obstacle};
 use super::{Family, Purge, owners_of};
 use crate::cluster::View;
+use crate::repair::{Share, runs_of};
 
 /// Why a page of keys was not swept.
 enum Trouble {
@@ -30,15 +31,15 @@ impl Purge {
             return;
         }
         let leaves = self.parts.ledger.lock().dead_leaves(&share);
-        for &leaf in &leaves {
-            let keys = match self.purgeable(family, (share, leaf), &frontier).await {
+        let owners = owners_of(view, family, share.partition);
+        for run in runs_of(&leaves) {
+            let keys = match self.purgeable(family, (share, run), &frontier).await {
                 Ok(keys) => keys,
                 Err(error) => {
                     let own = self.with().cluster.own();
                     return self.note_obstacle(view, share, own, error.to_string());
                 }
             };
-            let owners = owners_of(view, family, share.partition);
             match self.sweep_keys(&owners, &frontier, &keys).await {
                 Ok(()) => {}
                 Err((node, Trouble::Refused(reason))) => {

@@ -22,7 +22,7 @@ use atoll_storage::KeyRange;
 use bytes::Bytes;
 
 use super::Repair;
-use super::plan::{Share, keyspaces_by_sets};
+use super::plan::Share;
 use super::purged::Mended;
 use super::trouble::Trouble;
 use crate::cluster::View;
@@ -125,7 +125,7 @@ impl Plan {
 
     fn add_range(&mut self, view: &View, own: NodeIndex, range: &KeyRange) {
         let partitions = view.topology.partitions();
-        for (sets, keyspace) in keyspaces_by_sets(view) {
+        for (sets, keyspace) in view.representatives() {
             for partition in partitions_of(partitions, range) {
                 let nodes = view.replicas(keyspace, partition).nodes;
                 let share = Share { sets, partition };

@@ -63,11 +63,11 @@ use crate::tasks::Tasks;
 
 use claims::Claims;
 use owed::Owed;
-use plan::Share;
 use progress::Progress;
 use trees::Trees;
 
 pub use gather::Gathered;
+pub use plan::Share;
 pub use ranges::{runs_of, tokens_of};
 pub use records::RecordBatch;
 
@@ -164,14 +164,8 @@ impl Repair {
     pub fn start(&self, tasks: &Tasks) {
         let view = self.parts.cluster.view();
         for peer in view.topology.node_indices().filter(|&peer| peer != self.parts.cluster.own()) {
-            let (repair, tasks) = (self.clone(), tasks.clone());
-            tasks.clone().spawn("repair", async move {
-                tokio::select! {
-                    biased;
-                    () = tasks.cancelled() => {}
-                    () = repair.keep_mending(peer) => {}
-                }
-            });
+            let repair = self.clone();
+            tasks.spawn_until_stopped("repair", async move { repair.keep_mending(peer).await });
         }
     }
 

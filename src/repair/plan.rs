@@ -6,11 +6,7 @@
 //!
 //! Two nodes may see liveness differently; then a partition is compared twice, or by another pair, or a cycle later.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use atoll_protocol::ids::NodeIndex;
-use atoll_protocol::keyspace::Keyspace;
 use atoll_protocol::merkle::ReplicaSets;
 use atoll_protocol::token::Partition;
 
@@ -18,9 +14,11 @@ use crate::cluster::{Replicas, View};
 
 /// One tree that two nodes have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Share {
-    pub(super) sets: ReplicaSets,
-    pub(super) partition: Partition,
+pub struct Share {
+    /// The replica sets of its keyspaces.
+    pub sets: ReplicaSets,
+    /// Its partition.
+    pub partition: Partition,
 }
 
 /// The trees that `own` compares with `peer` on its own initiative.
@@ -31,7 +29,7 @@ pub(super) fn shares(
     is_alive: impl Fn(NodeIndex) -> bool,
 ) -> Vec<Share> {
     let mut shares = Vec::new();
-    for (sets, keyspace) in keyspaces_by_sets(view) {
+    for (sets, keyspace) in view.representatives() {
         for partition in view.topology.partitions().iter() {
             let asks = if partition.0 % 2 == 0 { own < peer } else { own > peer };
             if asks && are_paired(&view.replicas(keyspace, partition), own, peer, &is_alive) {
@@ -45,7 +43,7 @@ pub(super) fn shares(
 /// The trees that `own` and `peer` both keep, whoever compares them.
 pub(super) fn shared(view: &View, own: NodeIndex, peer: NodeIndex) -> Vec<Share> {
     let mut shares = Vec::new();
-    for (sets, keyspace) in keyspaces_by_sets(view) {
+    for (sets, keyspace) in view.representatives() {
         for partition in view.topology.partitions().iter() {
             let replicas = view.replicas(keyspace, partition).nodes;
             let holds = |node| replicas.iter().any(|(of, _)| *of == node);
@@ -55,15 +53,6 @@ pub(super) fn shared(view: &View, own: NodeIndex, peer: NodeIndex) -> Vec<Share>
         }
     }
     shares
-}
-
-/// One keyspace for each of the different replica sets.
-pub(super) fn keyspaces_by_sets(view: &View) -> BTreeMap<ReplicaSets, &Arc<Keyspace>> {
-    let mut by_sets = BTreeMap::new();
-    for keyspace in view.keyspaces.iter() {
-        by_sets.entry(view.replica_sets(keyspace)).or_insert(keyspace);
-    }
-    by_sets
 }
 
 fn are_paired(

@@ -84,9 +84,7 @@ impl Repair {
 
     /// A number that two nodes share if they have the same frontiers of these trees.
     pub(super) fn frontiers_digest(&self, sets: ReplicaSets, partitions: &[Partition]) -> u64 {
-        let view = self.parts.cluster.view();
-        let keyspaces = view.keyspaces.iter().filter(|k| view.replica_sets(k) == sets);
-        let keyspaces: Vec<_> = keyspaces.map(|keyspace| keyspace.id).collect();
+        let keyspaces = self.parts.cluster.view().keyspaces_of(sets);
         self.parts.replica.frontiers().digest(&keyspaces, partitions)
     }
 
@@ -96,20 +94,19 @@ impl Repair {
         sets: ReplicaSets,
         partitions: &[Partition],
     ) -> Vec<KnownFrontier> {
-        let view = self.parts.cluster.view();
+        let keyspaces = self.parts.cluster.view().keyspaces_of(sets);
         let stored = self.parts.replica.frontiers();
-        let keyspaces = || view.keyspaces.iter().filter(|k| view.replica_sets(k) == sets);
         let mut frontiers = Vec::new();
         let mut bytes = 0;
         for &partition in partitions {
-            for keyspace in keyspaces() {
-                let Some(frontier) = stored.get(keyspace.id, partition) else { continue };
+            for &keyspace in &keyspaces {
+                let Some(frontier) = stored.get(keyspace, partition) else { continue };
                 bytes += frontier.encoded_len();
                 if bytes > FRONTIERS_BYTES_MAX {
                     return frontiers;
                 }
                 let frontier = frontier.as_ref().clone();
-                frontiers.push(KnownFrontier { partition, keyspace: keyspace.id, frontier });
+                frontiers.push(KnownFrontier { partition, keyspace, frontier });
             }
         }
         frontiers

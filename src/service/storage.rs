@@ -3,14 +3,13 @@
 //! Invariants
 //! - A reply fits one frame for every topology: levels and reasons are cut to the bounds of the wire.
 
-use atoll_protocol::ids::{Name, NodeIndex};
+use atoll_protocol::ids::Name;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
-    CacheUsageStatus, FilesStatus, LEVELS_MAX, PeerReply, PeerRequest, REASON_BYTES_MAX, Reply,
-    ScrubStatus, StorageReport, StorageStatus, SyncStatus, WorkStatus,
+    CacheUsageStatus, FilesStatus, LEVELS_MAX, PeerReply, PeerRequest, Reply, ScrubStatus,
+    StorageReport, StorageStatus, SyncStatus, WorkStatus,
 };
 use atoll_storage::{CacheUsage, Statistics};
-use bytes::Bytes;
 use futures_util::future::{join, join_all};
 
 use super::Service;
@@ -44,10 +43,10 @@ impl Service {
         read: impl Fn(PeerReply) -> Option<T>,
     ) -> Vec<Told<T>> {
         let view = self.parts.cluster.view();
-        let own_index = self.parts.cluster.own();
+        let (own_index, peers) = (self.parts.cluster.own(), &self.parts.peers);
         let others = view.topology.node_indices().filter(|&index| index != own_index);
         let asked =
-            others.map(async |index| (index, self.told(index, request, deadline, &read).await));
+            others.map(async |index| (index, peers.told(index, request, deadline, &read).await));
         let (own, mut told) = join(own, join_all(asked)).await;
         told.push((own_index, Ok(own)));
         told.sort_unstable_by_key(|(index, _)| *index);
@@ -56,22 +55,6 @@ impl Service {
             Some(Told { node: node.name.clone(), dc: view.dc_name(node.dc)?.clone(), told })
         };
         told.into_iter().filter_map(named).collect()
-    }
-
-    /// What another node answers to `request`, as `read` understands it, or why it does not; within the bound of the wire.
-    async fn told<T>(
-        &self,
-        index: NodeIndex,
-        request: &PeerRequest,
-        deadline: MonoTime,
-        read: impl FnOnce(PeerReply) -> Option<T>,
-    ) -> Result<T, String> {
-        let told = match self.parts.peers.call(index, request, Bytes::new(), deadline).await {
-            Ok((PeerReply::Failed(failure), _)) => Err(failure.to_string()),
-            Ok((reply, _)) => read(reply).ok_or_else(|| "it answered something else".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        told.map_err(cut)
     }
 
     /// This node's engine's own words. Gathered where blocking is allowed: a look at every file.
@@ -83,13 +66,6 @@ impl Service {
             ..status_of(&statistics, self.parts.syncs.report(self.parts.env.mono()))
         }
     }
-}
-
-/// `reason` within the bound of the wire.
-fn cut(mut reason: String) -> String {
-    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
-    reason.truncate(end);
-    reason
 }
 
 fn status_of(statistics: &Statistics, syncs: Vec<SyncStatus>) -> StorageStatus {
@@ -149,15 +125,7 @@ fn per_mille(ratio: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, per_mille};
-
-    #[test]
-    fn reasons_are_cut_between_letters() {
-        assert_eq!(cut("gone".to_owned()), "gone");
-        let long = cut("ü".repeat(200));
-        assert_eq!(long, "ü".repeat(128));
-        assert_eq!(cut(format!("x{}", "ü".repeat(200))).len(), 255);
-    }
+    use super::per_mille;
 
     #[test]
     fn amplifications_become_thousandths() {

@@ -63,7 +63,7 @@ pub use status::{
 };
 pub use storage::{
     CacheUsageStatus, FilesStatus, LEVELS_MAX, REASON_BYTES_MAX, ScrubStatus, StorageReport,
-    StorageStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus,
+    StorageStatus, SyncKind, SyncSpans, SyncStatus, WorkStatus, cut_reason,
 };
 
 /// The family of a message; the `kind` byte of its frame.

@@ -17,6 +17,13 @@ pub const LEVELS_MAX: usize = 8;
 /// Longest reason for silence in a report, in bytes: a sentence.
 pub const REASON_BYTES_MAX: usize = 256;
 
+/// `reason` within [`REASON_BYTES_MAX`].
+pub fn cut_reason(mut reason: String) -> String {
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+    reason.truncate(end);
+    reason
+}
+
 /// The storage engine of one node, as the asked node knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageReport {

@@ -18,7 +18,7 @@ use super::{
     PutRequest, QuorumKind, REASON_BYTES_MAX, RepairCommand, RepairReply, RepairReport,
     RepairRequest, RepairStatus, ReplicaReport, ReplicaState, Reply, Request, ScrubStatus,
     SpeculationStatus, StorageReport, StorageStatus, SuspicionState, SuspicionStatus, SyncKind,
-    SyncSpans, SyncStatus, VersionSummary, WorkStatus, from_frame, to_frame,
+    SyncSpans, SyncStatus, VersionSummary, WorkStatus, cut_reason, from_frame, to_frame,
 };
 use crate::codec::{self, CodecError};
 use crate::frame::HEADER_BYTES;
@@ -689,4 +689,12 @@ proptest! {
             prop_assert_eq!(datagram.encode(), Bytes::from(data));
         }
     }
+}
+
+#[test]
+fn reasons_are_cut_between_letters() {
+    assert_eq!(cut_reason("gone".to_owned()), "gone");
+    let long = cut_reason("ü".repeat(200));
+    assert_eq!(long, "ü".repeat(128));
+    assert_eq!(cut_reason(format!("x{}", "ü".repeat(200))).len(), 255);
 }
