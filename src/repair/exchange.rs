@@ -138,8 +138,9 @@ impl Repair {
     ) -> Result<(), Trouble> {
         let mut after: Option<Bytes> = None;
         while !leaves.is_empty() {
-            let began = self.parts.env.mono();
-            self.parts.claims.claim(partition, (peer, Side::Initiator), began);
+            let step = self.step(peer);
+            let now = self.parts.env.mono();
+            self.parts.claims.claim(partition, (peer, Side::Initiator), now);
             let (asked, from) = (leaves.clone(), after.clone());
             let request = RepairRequest::Everything { sets, partition, leaves: asked, after: from };
             let (reply, payload) = self.ask(peer, request, Bytes::new()).await?;
@@ -160,7 +161,7 @@ impl Repair {
                 break;
             }
             after = keys.last().cloned();
-            self.parts.replica.yield_to_requests(began).await;
+            self.rest_after(step).await;
         }
         Ok(())
     }
@@ -174,8 +175,9 @@ impl Repair {
     ) -> Result<(), Trouble> {
         let mut after: Option<Bytes> = None;
         while !leaves.is_empty() {
-            let began = self.parts.env.mono();
-            self.parts.claims.claim(partition, (peer, Side::Initiator), began);
+            let step = self.step(peer);
+            let now = self.parts.env.mono();
+            self.parts.claims.claim(partition, (peer, Side::Initiator), now);
             let (wanted, from) = (leaves.clone(), after.clone());
             let request = RepairRequest::Holdings { sets, partition, leaves: wanted, after: from };
             let (reply, _) = self.ask(peer, request, Bytes::new()).await?;
@@ -194,7 +196,7 @@ impl Repair {
             if after.is_none() {
                 break;
             }
-            self.parts.replica.yield_to_requests(began).await;
+            self.rest_after(step).await;
         }
         Ok(())
     }
@@ -296,9 +298,10 @@ impl Repair {
         request: RepairRequest,
         payload: Bytes,
     ) -> Result<(RepairReply, Bytes), Trouble> {
-        let deadline = self.parts.env.mono().after(CALL_DEADLINE);
-        let request = PeerRequest::Tree(request);
+        let began = self.parts.env.mono();
+        let (request, deadline) = (PeerRequest::Tree(request), began.after(CALL_DEADLINE));
         let answered = self.parts.peers.call_counted(peer, &request, payload, deadline).await;
+        self.note_answer(peer, began);
         let answered = match answered {
             Ok(answered) => answered,
             Err(CallError::NotSent | CallError::Lost) => return Err(Trouble::Gone),

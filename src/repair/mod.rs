@@ -11,7 +11,7 @@
 //! 2. What the peer is known to have missed ([`Repair::owe`]) is compared soon, without waiting for its turn.
 //! 3. Within a datacenter every two replicas compare; of two datacenters one replica each (`plan.rs`).
 //! 4. Whatever differs is joined: a record is shipped if the other side lacks something of it. Mending rests as long as it
-//!    works, and longer where requests suffer (`foreground.rs`).
+//!    works, and longer beside requests (`foreground.rs`).
 //!
 //! 5. In 24 rounds every tree is built anew once, and compared with the one that was kept up to date (`verify.rs`).
 //! 6. What one side has purged is not mended but forgotten by the other side, too (`purged.rs`).
@@ -41,6 +41,7 @@ mod progress;
 mod claims;
 mod records;
 mod trouble;
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +64,7 @@ use crate::tasks::Tasks;
 
 use claims::Claims;
 use owed::Owed;
+use pace::Waits;
 use progress::Progress;
 use trees::Trees;
 
@@ -122,6 +124,7 @@ struct Parts {
     progress: Progress,
     exchanges: Semaphore,
     counters: RepairCounters,
+    waits: Waits,
 }
 
 /// What anti-entropy works with.
@@ -150,6 +153,7 @@ impl Repair {
             progress: Progress::new(view.topology.nodes().len()),
             exchanges: Semaphore::new(EXCHANGES_MAX),
             counters: RepairCounters::default(),
+            waits: Waits::new(view.topology.nodes().len()),
             env,
             cluster,
             peers,

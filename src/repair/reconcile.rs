@@ -40,11 +40,11 @@ impl Repair {
         let mut failed = BTreeMap::new();
         for partition in differing {
             count(&self.parts.counters.differed, 1);
-            let began = self.parts.env.mono();
+            let step = self.step(peer);
             if let Err(trouble) = self.mend_soon(peer, Share { sets, partition }).await {
                 failed.insert(partition, in_words(trouble));
             }
-            self.parts.replica.yield_to_requests(began).await;
+            self.rest_after(step).await;
         }
         failed
     }
@@ -68,7 +68,7 @@ impl Repair {
 
 fn in_words(trouble: Trouble) -> String {
     match trouble {
-        Trouble::Busy => "it is being mended with somebody else".to_owned(),
+        Trouble::Busy => "it waits for hints, or is being mended with somebody else".to_owned(),
         Trouble::Gone => "the connection to it was lost".to_owned(),
         Trouble::Failed(detail) => detail,
     }

@@ -128,12 +128,19 @@ impl Repair {
         sorted.sort_unstable();
         sorted.dedup();
         for group in sorted.chunk_by(|left, right| left.sets == right.sets) {
+            let mut is_busy = false;
             for step in group.chunks(STEP_PARTITIONS) {
                 let Some(sets) = step.first().map(|share| share.sets) else { continue };
+                if is_busy {
+                    due.now.extend(step);
+                    continue;
+                }
                 let partitions: Vec<Partition> = step.iter().map(|share| share.partition).collect();
                 let compared = match self.differing(peer, sets, partitions).await {
                     Ok(compared) => compared,
                     Err(trouble) => {
+                        // A peer that is busy would be so for all other partitions, too.
+                        is_busy = matches!(trouble, Trouble::Busy);
                         self.put_off(peer, step, &trouble, due);
                         continue;
                     }
@@ -168,12 +175,12 @@ impl Repair {
             }
             let Ok(_turn) = self.parts.exchanges.acquire().await else { return mended };
             count(&self.parts.counters.differed, 1);
-            let began = self.parts.env.mono();
+            let step = self.step(peer);
             match self.mend(peer, share).await {
                 Ok(()) => mended.push(partition),
                 Err(trouble) => self.put_off(peer, &[share], &trouble, due),
             }
-            self.parts.replica.yield_to_requests(began).await;
+            self.rest_after(step).await;
         }
         mended
     }

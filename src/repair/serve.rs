@@ -37,13 +37,7 @@ impl Repair {
     ) -> Result<(RepairReply, Bytes), Failure> {
         let reply = match request {
             RepairRequest::Roots { sets, partitions } => {
-                if partitions.len() > ROOTS_MAX {
-                    return Err(invalid("too many partitions at once"));
-                }
-                let frontiers = self.frontiers_digest(sets, &partitions);
-                let incarnation = self.parts.replica.incarnation();
-                let roots = self.roots(sets, partitions).await.map_err(failure)?;
-                RepairReply::Roots { roots, frontiers, incarnation }
+                self.answer_roots(from, sets, partitions).await?
             }
             RepairRequest::Leaves { sets, partition } => {
                 if self.is_deferred(from) || !self.is_free_for(from, partition) {
@@ -96,6 +90,25 @@ impl Repair {
             }
         };
         Ok((reply, Bytes::new()))
+    }
+
+    async fn answer_roots(
+        &self,
+        from: NodeIndex,
+        sets: ReplicaSets,
+        partitions: Vec<Partition>,
+    ) -> Result<RepairReply, Failure> {
+        if partitions.len() > ROOTS_MAX {
+            return Err(invalid("too many partitions at once"));
+        }
+        if self.is_deferred(from) {
+            // It lacks what its hints are bringing: most partitions would differ.
+            return Ok(RepairReply::Busy);
+        }
+        let frontiers = self.frontiers_digest(sets, &partitions);
+        let incarnation = self.parts.replica.incarnation();
+        let roots = self.roots(sets, partitions).await.map_err(failure)?;
+        Ok(RepairReply::Roots { roots, frontiers, incarnation })
     }
 
     async fn swap_frontiers(

@@ -34,6 +34,7 @@ mod marks;
 mod merge;
 mod mint;
 mod scan;
+mod way;
 mod signal;
 mod stripe;
 mod suspects;
@@ -50,7 +51,6 @@ use atoll_protocol::ids::Incarnation;
 use atoll_protocol::limits::Limit;
 use atoll_protocol::purge::{PurgeFrontier, Trimmed};
 use atoll_protocol::record::Record;
-use atoll_protocol::time::MonoTime;
 use atoll_protocol::token::{Partition, Partitions};
 use atoll_protocol::version::Dot;
 use atoll_seeded_bug::{Mutant, seeded_bug};
@@ -281,13 +281,6 @@ impl Replica {
     pub fn sync(&self) -> Result<(), ReplicaError> {
         let synced = self.shared.engine.sync();
         synced.map_err(|error| ReplicaError::Storage(error.to_string()))
-    }
-
-    /// Lets requests go before background work: rests for as long as work since `began` asks for.
-    pub async fn yield_to_requests(&self, began: MonoTime) {
-        let env = &self.shared.env;
-        let now = env.mono();
-        env.sleep(self.shared.foreground.rest(now, now.since(began))).await;
     }
 
     /// How the hash space is divided.

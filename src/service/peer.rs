@@ -163,7 +163,7 @@ impl Service {
         record: Bytes,
     ) -> Result<(), ReplicaError> {
         check_key(key).map_err(|error| ReplicaError::Storage(error.to_string()))?;
-        self.parts.replica.apply(StoredKey::new(keyspace, key), record).await.map(drop)
+        self.parts.replica.apply_for_request(StoredKey::new(keyspace, key), record).await.map(drop)
     }
 
     async fn answer_peer(
@@ -204,7 +204,7 @@ impl Service {
                 (PeerReply::Repairs(self.parts.repair.command(command)), nothing)
             }
             PeerRequest::Handoff(request) => {
-                match self.parts.handoff.answer(request, frame.payload).await {
+                match self.parts.handoff.answer(from, request, frame.payload).await {
                     Ok(reply) => (PeerReply::Handoff(reply), nothing),
                     Err(failure) => (PeerReply::Failed(failure), nothing),
                 }
