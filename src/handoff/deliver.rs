@@ -3,14 +3,21 @@
 //! 1. While the target is away, or nothing waits, it looks once a second whether anything grew too old.
 //! 2. A page of the oldest hints is read, and their keys are in flight from then on; then the records are read, so that
 //!    a put that misses the target meanwhile is in the record or touches the hint.
-//! 3. What the target holds durably is settled; what it does not is tried again after a pause that grows.
+//! 3. Their digests are offered, and what the target asks for is delivered in small messages: one large one would keep its
+//!    processors from requests for milliseconds.
+//! 4. What the target holds durably is settled; what somebody else is bringing is offered again soon, and what failed after
+//!    a pause that grows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_protocol::ids::NodeIndex;
+use atoll_protocol::merkle::record_digest;
 use atoll_protocol::put::Liveness;
-use atoll_protocol::wire::{HandoffReply, HandoffRequest, PeerReply, PeerRequest, RECORDS_MAX};
+use atoll_protocol::wire::{
+    HandoffReply, HandoffRequest, PeerReply, PeerRequest, RECORDS_BYTES_MAX, RECORDS_MAX,
+};
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -38,11 +45,59 @@ const AGAIN_LONGEST: Duration = Duration::from_secs(5);
 /// Anti-entropy with the target waits for this long after a page, for the next one.
 const REPAIR_WAITS: Duration = Duration::from_secs(5);
 
-/// A page, and what becomes of its hints if the target takes it.
+/// Records in one message: they keep a processor of the target for a millisecond or two.
+const DELIVERED_AT_ONCE: usize = 64;
+
+/// Pause before what somebody else is bringing is offered again.
+const COMING: Duration = Duration::from_millis(250);
+
+/// Longest rest that a target is granted between two messages, below what anti-entropy waits.
+const REST_MAX: Duration = Duration::from_secs(4);
+
+/// A page of hints with what becomes of them, and the records of those that are to be delivered.
 #[derive(Default)]
 struct Page {
-    batch: RecordBatch,
     fates: Vec<(Hint, Fate)>,
+    records: Vec<Carried>,
+    bytes: usize,
+}
+
+/// A record, its key, and the place of its hint in the page.
+struct Carried {
+    place: usize,
+    key: Bytes,
+    record: Bytes,
+}
+
+impl Page {
+    fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS_MAX || self.bytes >= RECORDS_BYTES_MAX
+    }
+
+    fn add(&mut self, hint: Hint, record: Bytes) {
+        self.bytes += record.len();
+        let (place, key) = (self.fates.len(), hint.key.bytes().clone());
+        self.records.push(Carried { place, key, record });
+        self.fates.push((hint, Fate::Kept));
+    }
+
+    /// The target holds the record of the hint at `place`.
+    fn held(&mut self, place: usize) {
+        if let Some((_, fate)) = self.fates.get_mut(place) {
+            *fate = Fate::Delivered;
+        }
+    }
+}
+
+/// How a page went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Hints ended.
+    Made,
+    /// Others are bringing all of it.
+    Coming,
+    /// Nothing came of it.
+    Failed,
 }
 
 impl Handoff {
@@ -59,19 +114,23 @@ impl Handoff {
                 pause = AGAIN_FIRST;
                 continue;
             }
-            self.parts.repair.defer(target, env.mono().after(REPAIR_WAITS));
-            let began = env.mono();
-            if self.deliver_page(target).await {
-                pause = AGAIN_FIRST;
-                if backlog.waiting().hints == 0 {
-                    self.parts.repair.defer(target, env.mono());
+            match self.deliver_page(target).await {
+                Progress::Made => {
+                    pause = AGAIN_FIRST;
+                    if backlog.waiting().hints == 0 {
+                        self.parts.repair.defer(target, env.mono());
+                    }
                 }
-                self.parts.replica.yield_to_requests(began).await;
-            } else {
-                let again = env.mono().after(env.jitter(pause));
-                // An operator need not wait.
-                let _ = env.until(again, backlog.woken()).await;
-                pause = (pause * 2).min(AGAIN_LONGEST);
+                Progress::Coming => {
+                    pause = AGAIN_FIRST;
+                    env.sleep(env.jitter(COMING)).await;
+                }
+                Progress::Failed => {
+                    let again = env.mono().after(env.jitter(pause));
+                    // An operator need not wait.
+                    let _ = env.until(again, backlog.woken()).await;
+                    pause = (pause * 2).min(AGAIN_LONGEST);
+                }
             }
         }
     }
@@ -109,27 +168,79 @@ impl Handoff {
         }
     }
 
-    /// Delivers a page; false if nothing came of it.
-    async fn deliver_page(&self, target: NodeIndex) -> bool {
-        let Some(hints) = self.oldest(target).await else { return false };
+    /// Delivers a page.
+    async fn deliver_page(&self, target: NodeIndex) -> Progress {
+        let began = self.parts.env.mono();
+        let Some(hints) = self.oldest(target).await else { return Progress::Failed };
         if let Some(backlog) = self.parts.backlogs.of(target) {
             backlog.note_oldest(hints.first().map(|hint| hint.since));
         }
         let hints: Arc<[Hint]> = hints.into();
         if hints.is_empty() || !self.begin(target, &hints).await {
-            return false;
+            return Progress::Failed;
         }
         let handoff = self.clone();
-        let Page { batch, mut fates } =
-            self.parts.env.blocking(move || handoff.read(target, &hints)).await;
-        let is_held = batch.keys.is_empty() || self.send(target, batch).await;
-        if !is_held && !seeded_bug(Mutant::HintRemovedUnacked) {
-            let delivered = fates.iter_mut().filter(|(_, fate)| *fate == Fate::Delivered);
-            delivered.for_each(|(_, fate)| *fate = Fate::Kept);
+        let mut page = self.parts.env.blocking(move || handoff.read(target, &hints)).await;
+        let own_rest = self.parts.replica.rest_in_turn_after(began);
+        let carried: Vec<usize> = page.records.iter().map(|carried| carried.place).collect();
+        let coming = self.offer(target, &mut page, own_rest).await;
+        if seeded_bug(Mutant::HintRemovedUnacked) {
+            carried.into_iter().for_each(|place| page.held(place));
         }
-        let is_any_over = fates.iter().any(|(_, fate)| *fate != Fate::Kept);
-        self.settle(target, fates).await;
-        is_any_over
+        let is_any_over = page.fates.iter().any(|(_, fate)| *fate != Fate::Kept);
+        self.settle(target, page.fates).await;
+        match (is_any_over, coming) {
+            (true, _) => Progress::Made,
+            (false, 0) => Progress::Failed,
+            (false, _) => Progress::Coming,
+        }
+    }
+
+    /// Offers what is in `page`, and delivers what the target lacks; how many records somebody else is bringing.
+    async fn offer(&self, target: NodeIndex, page: &mut Page, own_rest: Duration) -> usize {
+        if page.records.is_empty() {
+            self.parts.env.sleep(own_rest).await;
+            return 0;
+        }
+        let keys = page.records.iter().map(|carried| carried.key.clone()).collect();
+        let digests = page.records.iter().map(|carried| record_digest(&carried.record)).collect();
+        let request = HandoffRequest::Offer { keys, digests };
+        let Some(HandoffReply::Wanted { lacks, coming, rest }) =
+            self.ask(target, request, Bytes::new()).await
+        else {
+            return 0;
+        };
+        let (lacks, awaited) = (places(&lacks), places(&coming));
+        let mut lacking = Vec::new();
+        for (place, carried) in std::mem::take(&mut page.records).into_iter().enumerate() {
+            if lacks.contains(&place) {
+                lacking.push(carried);
+            } else if !awaited.contains(&place) || seeded_bug(Mutant::ComingCountsAsHeld) {
+                page.held(carried.place);
+            }
+        }
+        self.parts.env.sleep(own_rest.max(rest.min(REST_MAX))).await;
+        for some in lacking.chunks(DELIVERED_AT_ONCE) {
+            if !self.deliver(target, page, some).await {
+                break;
+            }
+        }
+        coming.len()
+    }
+
+    /// Delivers `some` of the page, and rests; false if they were not taken.
+    async fn deliver(&self, target: NodeIndex, page: &mut Page, some: &[Carried]) -> bool {
+        let mut batch = RecordBatch::default();
+        for carried in some {
+            batch.add(carried.key.clone(), &carried.record);
+        }
+        let RecordBatch { keys, lengths, payload } = batch;
+        let request = HandoffRequest::Deliver { keys, lengths };
+        let reply = self.ask(target, request, Bytes::from(payload)).await;
+        let Some(HandoffReply::Held { rest }) = reply else { return false };
+        some.iter().for_each(|carried| page.held(carried.place));
+        self.parts.env.sleep(rest.min(REST_MAX)).await;
+        true
     }
 
     /// The oldest hints for `target`. Hints that cannot be read are dropped: what they cover is compared.
@@ -151,13 +262,13 @@ impl Handoff {
         for hint in hints {
             let fate = if !self.replicates(target, &hint.key) {
                 Fate::Superseded
-            } else if page.batch.is_full() {
+            } else if page.is_full() {
                 Fate::Kept
             } else {
                 match self.record_for(target, &hint.key) {
                     Ok(Some(record)) => {
-                        page.batch.add(hint.key.bytes().clone(), &record);
-                        Fate::Delivered
+                        page.add(hint.clone(), record);
+                        continue;
                     }
                     Ok(None) => Fate::Superseded,
                     Err(error) => {
@@ -185,19 +296,27 @@ impl Handoff {
         }
     }
 
-    async fn send(&self, target: NodeIndex, batch: RecordBatch) -> bool {
-        let RecordBatch { keys, lengths, payload } = batch;
-        let request = PeerRequest::Handoff(HandoffRequest::Deliver { keys, lengths });
-        let deadline = self.parts.env.mono().after(CALL_DEADLINE);
-        let called = self.parts.peers.call(target, &request, Bytes::from(payload), deadline).await;
-        match called {
-            Ok((PeerReply::Handoff(HandoffReply::Held), _)) => true,
-            Ok((PeerReply::Handoff(HandoffReply::Busy), _)) => false,
+    /// The target's answer; `None` if there is none that helps. Anti-entropy with it waits while hints make progress.
+    async fn ask(
+        &self,
+        target: NodeIndex,
+        request: HandoffRequest,
+        payload: Bytes,
+    ) -> Option<HandoffReply> {
+        let parts = &self.parts;
+        let deadline = parts.env.mono().after(CALL_DEADLINE);
+        let request = PeerRequest::Handoff(request);
+        match parts.peers.call(target, &request, payload, deadline).await {
+            Ok((PeerReply::Handoff(HandoffReply::Busy), _)) => None,
+            Ok((PeerReply::Handoff(reply), _)) => {
+                parts.repair.defer(target, parts.env.mono().after(REPAIR_WAITS));
+                Some(reply)
+            }
             Ok((PeerReply::Failed(failure), _)) => {
                 tracing::warn!(?target, %failure, "hints were refused; trying again");
-                false
+                None
             }
-            Ok(_) | Err(_) => false,
+            Ok(_) | Err(_) => None,
         }
     }
 
@@ -215,4 +334,8 @@ impl Handoff {
             let _ = settled.await;
         }
     }
+}
+
+fn places(listed: &[u16]) -> BTreeSet<usize> {
+    listed.iter().map(|place| usize::from(*place)).collect()
 }

@@ -3,15 +3,15 @@
 //! ```text
 //! coordinator ─missed─▶ writer.rs ─batch, fsync─▶ store.rs (an engine of its own)
 //!                          ▲                          │ oldest first
-//!                          └── delivered ── deliver.rs ◀┘ ─record─▶ target ─join, fsync─▶ Held
+//!                          └── delivered ── deliver.rs ◀┘ ─digests, records─▶ take.rs ─join, fsync─▶ Held
 //! ```
 //!
 //! 1. A hint is a target and a key, nothing more: its holder replicates the key, and reads the newest record when it
 //!    delivers. However often a key is written while its target is away, there is one hint.
 //! 2. One task writes: what has queued up becomes one batch of the hint store.
-//! 3. One task per target delivers a page at a time, oldest first, and rests as long as the page took, or longer where requests
-//!    suffer (`foreground.rs`). A target takes
-//!    pages from few holders at once and answers `Busy` to the others.
+//! 3. One task per target offers a page at a time, oldest first, as keys and digests, and delivers what the target then asks
+//!    for: what it has from another holder, or from a later put, is not shipped (`take.rs`). Between two messages it rests as
+//!    long as they took, and longer beside requests of either side (`foreground.rs`).
 //! 4. A fallback of a sloppy put does not replicate the key: its hint has the record ([`Handoff::hold`]).
 //! 5. What cannot be hinted (no room, a disk that refuses, a replica that refused) and what ends otherwise than by being
 //!    delivered (too old, dropped) is owed: [`Repair::owe`] has the partition compared. A start compares everything.
@@ -26,6 +26,7 @@
 //! (docs/decisions/0010).
 
 mod deliver;
+mod take;
 mod writer;
 mod backlog;
 mod store;
@@ -40,9 +41,7 @@ use std::time::Duration;
 use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::record::Record;
 use atoll_protocol::token::Partition;
-use atoll_protocol::wire::{
-    Failure, HandoffReply, HandoffRequest, HintsCommand, HintsStatus, HintsWaiting,
-};
+use atoll_protocol::wire::{HintsCommand, HintsStatus, HintsWaiting};
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -55,15 +54,13 @@ use crate::replica::{Replica, StoredKey};
 use crate::tasks::Tasks;
 
 use backlog::Backlogs;
+use take::{Awaited, TAKEN_AT_ONCE};
 use writer::Change;
 
 pub use store::HintStore;
 
 /// Changes that wait for the writer: at 40 bytes each a few hundred KiB, and some seconds of misses.
 const CHANGES_MAX: usize = 16_384;
-
-/// Holders from whom a node takes pages at once: more would crowd out its requests.
-const TAKEN_AT_ONCE: usize = 2;
 
 /// Bounds of what a node keeps for one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +106,7 @@ struct Parts {
     backlogs: Backlogs,
     counters: HandoffCounters,
     takers: Semaphore,
+    awaited: Awaited,
 }
 
 /// What handoff works with.
@@ -149,6 +147,7 @@ impl Handoff {
             backlogs,
             counters: HandoffCounters::default(),
             takers: Semaphore::new(TAKEN_AT_ONCE),
+            awaited: Awaited::default(),
         };
         let handoff = Self { parts: Arc::new(parts) };
         storage_tasks
@@ -203,23 +202,6 @@ impl Handoff {
         if let Some(sets) = sets {
             self.parts.repair.owe(target, sets, self.partition(key));
         }
-    }
-
-    /// Takes what `from` kept for this node.
-    ///
-    /// # Errors
-    /// What keeps this node from storing it, or what is wrong with the request.
-    pub async fn answer(
-        &self,
-        request: HandoffRequest,
-        payload: Bytes,
-    ) -> Result<HandoffReply, Failure> {
-        let HandoffRequest::Deliver { keys, lengths } = request;
-        let Ok(_turn) = self.parts.takers.try_acquire() else {
-            return Ok(HandoffReply::Busy);
-        };
-        self.parts.repair.take_in(&keys, &lengths, payload).await?;
-        Ok(HandoffReply::Held)
     }
 
     /// Carries out an operator's command, and tells how it goes.

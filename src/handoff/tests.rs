@@ -2,8 +2,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use atoll_protocol::ids::{DcIndex, Epoch, Incarnation, KeyspaceId};
-use atoll_protocol::keyspace::KeyspaceMap;
+use atoll_protocol::keyspace::{Conflict, KeyspaceMap};
+use atoll_protocol::merkle::record_digest;
+use atoll_protocol::record::{Cell, CellBody, Record};
 use atoll_protocol::topology::{Addresses, TopologyFile};
+use atoll_protocol::version::{Context, Dot, Timestamp};
+use atoll_protocol::wire::{HandoffReply, HandoffRequest, RECORDS_MAX};
 use atoll_storage::{Disk, Engine, Options, RealDisk};
 use tempfile::TempDir;
 
@@ -260,5 +264,69 @@ async fn a_damaged_store_is_emptied() {
     lab.handoff.miss(TARGET, &key(1));
     lab.written().await;
     assert_eq!(lab.page().await.len(), 1);
+    lab.close().await;
+}
+
+/// A record of one value, as `dot` 1 of an incarnation that is not ours.
+fn record(value: &str) -> Bytes {
+    let mut record = Record::empty(Conflict::Siblings);
+    let body = CellBody::Value(Bytes::copy_from_slice(value.as_bytes()));
+    let cell = Cell { timestamp: Timestamp(1), expires_at: None, body };
+    record.apply_put(Dot { incarnation: Incarnation(7), counter: 1 }, cell, &Context::new(0));
+    record.encode()
+}
+
+impl Lab {
+    /// What this node says to an offer of these keys and records.
+    async fn offered(&self, from: u16, records: &[(usize, &str)]) -> HandoffReply {
+        let keys = records.iter().map(|(number, _)| key(*number).bytes().clone()).collect();
+        let digests = records.iter().map(|(_, value)| record_digest(&record(value))).collect();
+        let offer = HandoffRequest::Offer { keys, digests };
+        self.handoff.answer(NodeIndex(from), offer, Bytes::new()).await.unwrap()
+    }
+
+    async fn delivered(&self, from: u16, number: usize, value: &str) -> HandoffReply {
+        let (keys, record) = (vec![key(number).bytes().clone()], record(value));
+        let lengths = vec![u32::try_from(record.len()).unwrap()];
+        let request = HandoffRequest::Deliver { keys, lengths };
+        self.handoff.answer(NodeIndex(from), request, record).await.unwrap()
+    }
+}
+
+/// The places that were asked for, and those that somebody else is bringing.
+fn wanted(reply: &HandoffReply) -> (Vec<u16>, Vec<u16>) {
+    match reply {
+        HandoffReply::Wanted { lacks, coming, .. } => (lacks.clone(), coming.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_target_asks_one_holder_for_what_it_lacks() {
+    let lab = Lab::new();
+    let (a, b) = (1, 2);
+    let offer = [(1, "one"), (2, "two")];
+    assert_eq!(wanted(&lab.offered(a, &offer).await), (vec![0, 1], vec![]));
+    assert_eq!(wanted(&lab.offered(b, &offer).await), (vec![], vec![0, 1]));
+    assert!(matches!(lab.delivered(a, 1, "one").await, HandoffReply::Held { .. }));
+    assert_eq!(wanted(&lab.offered(b, &offer).await), (vec![], vec![1]), "the first is held");
+    assert_eq!(wanted(&lab.offered(a, &offer).await), (vec![1], vec![]));
+    assert_eq!(wanted(&lab.offered(b, &[(1, "else")]).await), (vec![0], vec![]), "it differs");
+    lab.close().await;
+}
+
+#[tokio::test]
+async fn a_malformed_offer_is_refused() {
+    let lab = Lab::new();
+    let offer = |keys: Vec<Bytes>, digests| HandoffRequest::Offer { keys, digests };
+    let good = key(1).bytes().clone();
+    for (request, says) in [
+        (offer(vec![good.clone()], vec![]), "a digest for each"),
+        (offer(vec![good; RECORDS_MAX + 1], vec![0; RECORDS_MAX + 1]), "at most 256"),
+        (offer(vec![Bytes::new()], vec![0]), "malformed key"),
+    ] {
+        let refused = lab.handoff.answer(NodeIndex(1), request, Bytes::new()).await.unwrap_err();
+        assert!(refused.to_string().contains(says), "{refused}");
+    }
     lab.close().await;
 }

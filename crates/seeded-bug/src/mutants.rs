@@ -335,6 +335,11 @@ mutants! {
     HintRemovedUnacked = "hint-removed-unacked", "C1 scylla#4122", "P7", Cluster,
         "hints are removed once they were sent, whether or not they are held";
 
+    /// A hint ends because somebody else was asked to bring its record (`src/handoff/deliver`).
+    /// Circumstance: two holders of hints for one key, of whom the one that was asked is lost before it delivers.
+    ComingCountsAsHeld = "coming-counts-as-held", "C1 scylla#4122", "P7", Cluster,
+        "hints are removed because another holder promised to deliver";
+
     /// A put that misses the target while its hint is in flight leaves no trace (`src/handoff/writer`).
     /// Circumstance: a put that misses the target between the reading of the record of an earlier hint and the target's
     /// answer. Clusters came there 439 times without what was missed being lost: it had been read, or came another way.

@@ -12,6 +12,13 @@ use crate::ids::Name;
 /// What a holder of hints asks their target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HandoffRequest {
+    /// Which of these records does the receiver lack? What it says it lacks the sender brings, and nobody else meanwhile.
+    Offer {
+        /// Stored keys; at most [`RECORDS_MAX`](super::RECORDS_MAX).
+        keys: Vec<Bytes>,
+        /// [Digest](crate::merkle::record_digest) of each record, in the order of the keys.
+        digests: Vec<u64>,
+    },
     /// Join the records in the payload into the receiver's, durably: it missed them.
     Deliver {
         /// Stored keys; at most [`RECORDS_MAX`](super::RECORDS_MAX).
@@ -22,10 +29,22 @@ pub enum HandoffRequest {
 }
 
 /// What the target answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HandoffReply {
-    /// All of them are held durably; the holder may forget its hints.
-    Held,
+    /// What was offered and is in neither list is held durably, just as it was offered.
+    Wanted {
+        /// Places in the offer of what is to be delivered, in ascending order.
+        lacks: Vec<u16>,
+        /// Places in the offer of what somebody else is bringing: ask again later.
+        coming: Vec<u16>,
+        /// For so long the receiver wants no more.
+        rest: Duration,
+    },
+    /// All that was delivered is held durably; the holder may forget its hints.
+    Held {
+        /// For so long the receiver wants no more.
+        rest: Duration,
+    },
     /// Others are bringing as much as the target can take beside its requests: ask again later.
     Busy,
 }
