@@ -222,7 +222,7 @@ impl Connection {
         // What else can be wrong: the peer takes none, or the path is narrower than QUIC's least. It is lost either way.
         match self.handle.link.quinn.send_datagram(datagram) {
             Ok(()) => Ok(()),
-            Err(_) if self.is_closed() => Err(SendError::Closed),
+            Err(_) if self.handle.link.quinn.close_reason().is_some() => Err(SendError::Closed),
             Err(error) => {
                 tracing::debug!(%error, "datagram lost");
                 Ok(())
@@ -259,14 +259,19 @@ impl Connection {
         self.handle.alpn
     }
 
-    /// QUIC's current estimate of the round trip.
+    /// QUIC's estimate of the round trip, as of the last frames that came.
+    ///
+    /// Cost: an atomic read. The estimate itself is behind the lock under which packets are made and read, and routing
+    /// asks for it several times per request.
     pub fn rtt(&self) -> Duration {
-        self.handle.link.quinn.rtt()
+        self.handle.link.rtt()
     }
 
-    /// True once the connection has ended.
+    /// True once the connection has ended, and the writers of its lanes have noticed.
+    ///
+    /// Cost: as [`Self::rtt`].
     pub fn is_closed(&self) -> bool {
-        self.handle.link.quinn.close_reason().is_some()
+        self.handle.link.outbox_room.is_closed()
     }
 
     /// Waits until the connection has ended and says how.

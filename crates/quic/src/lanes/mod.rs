@@ -19,6 +19,8 @@
 //! - Frames of one lane arrive in the order in which they were sent.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use atoll_protocol::frame::{Frame, HEADER_BYTES};
 use atoll_protocol::limits::{META_BYTES_MAX, PAYLOAD_BYTES_MAX};
@@ -59,6 +61,8 @@ pub(crate) struct Link {
     pub(crate) outbox_room: Semaphore,
     /// Bytes that still fit in the inbox.
     pub(crate) inbox_room: Semaphore,
+    /// What QUIC last said of the round trip.
+    rtt_nanos: AtomicU64,
 }
 
 /// A received frame and the room that it takes until it is handed out.
@@ -70,12 +74,24 @@ pub(crate) struct Delivery {
 
 impl Link {
     pub(crate) fn new(quinn: quinn::Connection) -> Self {
+        let rtt_nanos = AtomicU64::new(nanos(quinn.rtt()));
         Self {
             quinn,
+            rtt_nanos,
             local: OnceLock::new(),
             outbox_room: Semaphore::new(OUTBOX_BYTES_MAX),
             inbox_room: Semaphore::new(INBOX_BYTES_MAX),
         }
+    }
+
+    /// Asks QUIC for the round trip.
+    fn look_at_rtt(&self) {
+        self.rtt_nanos.store(nanos(self.quinn.rtt()), Ordering::Relaxed);
+    }
+
+    /// What it was when somebody looked.
+    pub(crate) fn rtt(&self) -> Duration {
+        Duration::from_nanos(self.rtt_nanos.load(Ordering::Relaxed))
     }
 
     /// Closes the connection; the first call decides the code and the reason.
@@ -85,6 +101,10 @@ impl Link {
         }
         self.outbox_room.close();
     }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Opens a lane and says its version.

@@ -25,6 +25,9 @@ use crate::lanes::{Delivery, LANE_VERSION, Link};
 /// Chunks that one read takes at most: 32 packets, a receive batch of quinn.
 const READ_CHUNKS: usize = 32;
 
+/// Reads between two looks at the round trip, which take the lock of the connection once more.
+const READS_PER_LOOK: u32 = 8;
+
 /// Whether the version byte of a lane is still to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preamble {
@@ -89,7 +92,12 @@ async fn read_frames(
     let mut assembler = Assembler::default();
     let mut chunks: [Bytes; READ_CHUNKS] = std::array::from_fn(|_| Bytes::new());
     let mut room = 0;
+    let mut reads = 0u32;
     while let Some(filled) = stream.read_chunks(&mut chunks).await? {
+        if reads.is_multiple_of(READS_PER_LOOK) {
+            link.look_at_rtt();
+        }
+        reads = reads.wrapping_add(1);
         for chunk in chunks.iter_mut().take(filled) {
             let mut chunk = std::mem::take(chunk);
             loop {
