@@ -261,9 +261,10 @@ impl Stripe {
         let dead_from = draft.dead_from();
         let (batch, minted) = self.encode(draft.writes, &draft.minted);
         let (engine, bytes) = (self.shared.engine.clone(), batch.encoded_len() as u64);
-        let result = match batch.is_empty() {
-            true => Ok(()),
-            false => self.shared.env.blocking(move || engine.write(batch)).await,
+        let result = match engine.try_write(batch) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(batch)) => self.shared.env.blocking(move || engine.write(batch)).await,
+            Err(error) => Err(error),
         };
         self.shared.writes.add(bytes);
         tokens.into_iter().for_each(|token| self.shared.marks.mark(token));

@@ -83,6 +83,33 @@ impl Engine {
         }
     }
 
+    /// Commits `batch` if nothing has to be waited for; gives it back otherwise.
+    pub(super) fn try_write_batch(&self, batch: Batch) -> Result<Result<(), Batch>, Error> {
+        self.health.check_writable()?;
+        self.check_sizes(&batch)?;
+        if batch.is_empty() {
+            return Ok(Ok(()));
+        }
+        if self.options.durability != Durability::Periodic {
+            return Ok(Err(batch));
+        }
+        let Some(writing) = self.writing.try_lock().filter(|writing| self.has_room(&writing.log))
+        else {
+            return Ok(Err(batch));
+        };
+        let _place = self.queue.enter()?;
+        self.commit_alone(writing, batch).map(Ok)
+    }
+
+    /// Whether a write needs no flush, no compaction and no new segment first.
+    fn has_room(&self, log: &Log) -> bool {
+        let tree = self.tree.load();
+        tree.active.bytes() < self.options.memtable_bytes_max
+            && log.active().bytes() < self.options.wal_segment_bytes_max
+            && tree.sealed.len() <= self.options.memtables_sealed_max
+            && tree.version.level(0).len() < self.options.tables_l0_max
+    }
+
     /// Makes every write that has returned durable. Writers go on meanwhile.
     pub(super) fn sync_log(&self) -> Result<(), Error> {
         self.health.check_writable()?;

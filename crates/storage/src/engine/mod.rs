@@ -195,6 +195,17 @@ impl Engine {
         self.write_batch(batch)
     }
 
+    /// The same, if nothing has to be waited for; otherwise gives the batch back, of which nothing was written then.
+    ///
+    /// That is so with [`Durability::Periodic`](crate::Durability::Periodic) while nobody else writes and neither a flush nor a compaction is due: an
+    /// append to a file then costs less than handing the batch to another thread.
+    ///
+    /// # Errors
+    /// As [`write`](Engine::write).
+    pub fn try_write(&self, batch: Batch) -> Result<Result<(), Batch>, Error> {
+        self.try_write_batch(batch)
+    }
+
     /// The value of `key`, with all its merge operands joined.
     ///
     /// Cost: memory, plus, for what is not cached, an index and a data block of each table whose filter says "maybe" until

@@ -61,6 +61,39 @@ fn writers_that_do_not_wait_for_fsyncs_lose_nothing_to_each_other() {
     assert_eq!(content(&reopened.snapshot(), 1_000).len(), WRITERS * WRITES);
 }
 
+/// It takes what costs no more than an append, and gives back everything else unwritten.
+#[test]
+fn a_write_that_would_wait_is_given_back() {
+    let batch = |key: &str| {
+        let mut batch = Batch::new();
+        batch.put(key.as_bytes(), b"value");
+        batch
+    };
+    let durable = open(&MemDisk::default());
+    let given_back = durable.try_write(batch("a")).unwrap().unwrap_err();
+    assert_eq!(get(&durable, "a"), None);
+    durable.write(given_back).unwrap();
+    assert_eq!(get(&durable, "a").as_deref(), Some("value"));
+
+    let disk = MemDisk::default();
+    let periodic = Options { durability: Durability::Periodic, ..tiny() };
+    let engine = open_with(&disk, periodic.clone()).unwrap();
+    let keys = (0..10_000).map(|number| format!("{number:05}"));
+    let full = keys.clone().find_map(|key| {
+        let given_back = engine.try_write(batch(&key)).unwrap().err()?;
+        Some((key, given_back))
+    });
+    let (key, given_back) = full.expect("a memtable is full at some time");
+    assert_eq!(get(&engine, &key), None);
+    engine.write(given_back).unwrap();
+    assert_eq!(engine.try_write(batch("zzz")).unwrap().err().map(|_| ()), None, "there is room");
+    let written = content(&engine.snapshot(), 100);
+    assert_eq!(written.len(), keys.take_while(|of| *of <= key).count() + 1);
+    engine.close().unwrap();
+    drop(engine);
+    assert_eq!(content(&open_with(&disk, periodic).unwrap().snapshot(), 100), written);
+}
+
 #[test]
 fn writers_and_maintainers_do_not_disturb_each_other() {
     let disk = MemDisk::default();
