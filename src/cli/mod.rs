@@ -52,7 +52,7 @@ use args::{Cli, Command};
 use exit::{Error, exit_code, message};
 use output::Console;
 
-/// Worker threads of long commands: the data path keeps two cores busy, and more share what two can do.
+/// Worker threads of long commands that ask nodes: what they do is little beside what nodes do.
 const WORKERS: usize = 2;
 
 /// Runs the command that `arguments` name, the program's name first, and returns the process's exit code.
@@ -122,11 +122,10 @@ fn carry_out(command: Command, console: &mut Console) -> Result<(), Error> {
 
 /// One thread for what asks a question, several for what goes on.
 fn runtime_for(command: &Command) -> std::io::Result<Runtime> {
-    let goes_on =
-        matches!(command, Command::Node(_) | Command::Load(_) | Command::Dev(_) | Command::Demo);
-    if goes_on {
-        Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
-    } else {
-        Builder::new_current_thread().enable_all().build()
-    }
+    let workers = match command {
+        Command::Node(args) => args.workers(),
+        Command::Load(_) | Command::Dev(_) | Command::Demo => WORKERS,
+        _ => return Builder::new_current_thread().enable_all().build(),
+    };
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }

@@ -20,9 +20,12 @@ use super::exit::Error;
 use super::flags::flag;
 use super::log::{self, LogFormat};
 use crate::config::Config;
-use crate::env::RealEnv;
+use crate::env::{RealEnv, spare_processors};
 use crate::net::FaultPolicy;
 use crate::node::{self, NodeOptions, Wan};
+
+/// Most threads that serve requests.
+const WORKERS_MAX: i64 = 256;
 
 /// Run one node
 #[derive(Debug, Args)]
@@ -39,12 +42,22 @@ pub(super) struct NodeArgs {
     /// Stop when stdin ends, as at SIGTERM
     #[arg(long)]
     watch_stdin: bool,
+    /// Threads that serve requests; else one less than there are processors
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=WORKERS_MAX))]
+    workers: Option<u16>,
     /// How to log: auto is human on a terminal, json elsewhere
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Human)]
     log_format: LogFormat,
     /// What to log: a level, or directives such as info,atoll_quic=debug
     #[arg(long, value_name = "LEVEL", env = log::VARIABLE, default_value = "info", value_parser = log::check_filter)]
     log: String,
+}
+
+impl NodeArgs {
+    /// Threads that serve requests.
+    pub(super) fn workers(&self) -> usize {
+        self.workers.map_or_else(|| spare_processors(1), usize::from)
+    }
 }
 
 /// `atoll node`.

@@ -28,7 +28,7 @@ use super::process::Launch;
 use super::roster::Roster;
 use super::supervisor::{Event, Message, NodeState, Supervisor, Surroundings, order};
 use super::{DevError, access, control, ready};
-use crate::env::Env;
+use crate::env::{Env, spare_processors};
 use crate::net::FaultPolicy;
 use crate::node::Wan;
 use crate::tasks::Tasks;
@@ -113,8 +113,11 @@ impl DevCluster {
             supervisor: supervisor.clone(),
         };
         control::serve(control, &layout)?;
-        let launches =
-            prepared.nodes.iter().map(|node| (node.clone(), launch_of(node, options, binary)));
+        let workers = spare_processors(prepared.nodes.len());
+        let launches = prepared
+            .nodes
+            .iter()
+            .map(|node| (node.clone(), launch_of((node, workers), options, binary)));
         let runs = Supervisor::new(surroundings, launches, options.restart).run();
         tasks.spawn("supervisor", runs);
         let cluster = Self {
@@ -256,13 +259,19 @@ fn deaths(states: &[NodeState]) -> u32 {
     states.iter().map(|state| state.deaths).sum()
 }
 
-/// The command line of a node.
-fn launch_of(node: &PlannedNode, options: &DevOptions, binary: &Path) -> Launch {
+/// The command line of a node with so many threads for requests.
+fn launch_of(
+    (node, workers): (&PlannedNode, usize),
+    options: &DevOptions,
+    binary: &Path,
+) -> Launch {
     let mut arguments = vec![
         "node".to_owned(),
         "--config".to_owned(),
         node.config.to_string_lossy().into_owned(),
         "--watch-stdin".to_owned(),
+        "--workers".to_owned(),
+        workers.to_string(),
     ];
     if options.wan == Wan::Emulated {
         arguments.push("--wan".to_owned());

