@@ -68,6 +68,7 @@ pub use atoll_quic::CredentialPaths;
 
 pub use client::{Client, ClientBuilder, Session};
 pub use context::{Context, ContextParseError};
+pub use dispatch::Counters;
 pub use error::{Error, ErrorKind, Operation, Outcome, Tried};
 pub use profile::{
     AdminFiles, DcFailover, Profile, ProfileError, ProfileFile, ProfileProblem, Role, find_profile,

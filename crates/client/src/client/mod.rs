@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use atoll_protocol::ids::Name;
 
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Counters, Dispatcher};
 use crate::profile::{Profile, ProfileError, ProfileFile, Role};
 use crate::request::Keyspace;
 
@@ -61,6 +61,18 @@ impl Client {
     /// The datacenter that `LOCAL` means: the configured one, or the one of the nearest seed.
     pub fn dc(&self) -> &Name {
         self.dispatcher.own_dc()
+    }
+
+    /// What all handles of this client have done since it was made. Costs a few loads, and never goes back.
+    ///
+    /// ```no_run
+    /// # fn show(client: &atoll_client::Client) {
+    /// let counted = client.counters();
+    /// println!("{} of {} requests were sent again", counted.retries, counted.requests);
+    /// # }
+    /// ```
+    pub fn counters(&self) -> Counters {
+        self.dispatcher.counters()
     }
 
     /// Closes all connections and waits until the nodes have been told. Requests that are under way fail as if the

@@ -14,7 +14,7 @@
 //! - No lock is held across an await, except the gate that lets one refresh run at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use atoll_protocol::ids::Name;
@@ -45,12 +45,31 @@ pub(crate) struct Dispatcher {
     own_dc: Name,
     snapshot: ArcSwap<Snapshot>,
     budget: RetryBudget,
+    counts: Counts,
     chance: Chance,
     /// Asks for a refresh; the refresher holds the other end.
     stale: Arc<Notify>,
     /// Held while the snapshot is replaced.
     gate: Mutex<()>,
     is_closed: AtomicBool,
+}
+
+/// Counts since the client was made.
+#[derive(Debug, Default)]
+struct Counts {
+    requests: AtomicU64,
+    retries: AtomicU64,
+}
+
+/// What a client has done since it was made: see [`Client::counters`](crate::Client::counters).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Requests that were begun, the client's own among them (it asks for the topology now and then). An update is at
+    /// least two, and a delete without a context is two.
+    pub requests: u64,
+    /// Times that a request was sent again, after a node had failed to answer it.
+    pub retries: u64,
 }
 
 /// What a client is made of.
@@ -90,6 +109,7 @@ impl Dispatcher {
             own_dc,
             snapshot: ArcSwap::from_pointee(snapshot),
             budget: RetryBudget::new(budget_percent),
+            counts: Counts::default(),
             chance: Chance::new(),
             stale: Arc::clone(&stale),
             gate: Mutex::new(()),
@@ -102,6 +122,14 @@ impl Dispatcher {
     /// The cluster as it is known now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// What was done until now.
+    pub(crate) fn counters(&self) -> Counters {
+        let Counts { requests, retries } = &self.counts;
+        let (requests, retries) =
+            (requests.load(Ordering::Relaxed), retries.load(Ordering::Relaxed));
+        Counters { requests, retries }
     }
 
     /// The datacenter that `LOCAL` means.

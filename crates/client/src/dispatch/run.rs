@@ -13,6 +13,7 @@
 //! Dropping the future forgets the request; a node that has it finishes it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use atoll_protocol::ids::{DcIndex, Epoch, Name, NodeIndex};
@@ -51,6 +52,7 @@ impl Dispatcher {
     /// Runs `job` to its answer.
     pub(crate) async fn run(&self, job: &Job) -> Result<Answer, Error> {
         self.budget.earn();
+        self.counts.requests.fetch_add(1, Ordering::Relaxed);
         let mut run = Run {
             dispatcher: self,
             job,
@@ -84,6 +86,9 @@ impl Run<'_> {
         let Some(node) = self.choose(&snapshot) else { return self.next_pass().await };
         let link = self.link_to(&snapshot, node).await?;
         self.attempts += 1;
+        if self.attempts > 1 {
+            self.dispatcher.counts.retries.fetch_add(1, Ordering::Relaxed);
+        }
         let until = self.attempt_until();
         let (verdict, error) = match attempt(&link, job, snapshot.epoch(), until).await {
             Attempt::Answered(answer, epoch) => {

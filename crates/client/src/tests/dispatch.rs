@@ -67,6 +67,22 @@ async fn put_that_was_not_applied_is_repeated_elsewhere() {
 }
 
 #[tokio::test]
+async fn requests_and_retries_are_counted() {
+    let cluster = FakeCluster::three();
+    let client = within(cluster.client()).await;
+    let users = client.keyspace("default");
+    within(users.put("k", "v").into_future()).await.unwrap();
+    let before = client.counters();
+    assert_eq!(before.retries, 0);
+    cluster.script([overloaded(), Act::Break]);
+    within(users.get("k").into_future()).await.unwrap();
+    let after = client.counters();
+    assert_eq!(after.retries, 2, "three attempts at one get");
+    assert!(after.requests > before.requests, "{before:?} {after:?}");
+    assert_eq!(client.clone().counters().retries, 2, "handles count together");
+}
+
+#[tokio::test]
 async fn a_single_node_is_asked_again() {
     let cluster = FakeCluster::new(&[up("eu", "n1")], 1);
     let users = within(cluster.client()).await.keyspace("default");
