@@ -1,0 +1,170 @@
+//! The open loop: a thread that sleeps until the next request is due, and hands over all that are.
+//!
+//! Timers of the runtime are a millisecond coarse, so this thread has its own: `park_timeout` wakes within some 60 µs,
+//! less with the timer slack set to a nanosecond. It never spins.
+//!
+//! 1. Take every request that is due, oldest first; those that waited for room come before them.
+//! 2. Hand them to the runtime as one task, which starts one for each: one wake-up, however many are due.
+//! 3. Where too many are under way, requests wait; where as many wait again, they are dropped. Both are counted.
+//! 4. Sleep until the next one is due, or there is room.
+//!
+//! Invariants
+//! - A request is due when its time has come, whatever became of earlier ones.
+//! - Every request that was due is begun or counted as dropped.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+
+use super::execute::Executor;
+use super::inflight::{Inflight, Slot};
+use crate::arrivals::Arrivals;
+use crate::draws::{Draws, Request};
+
+/// Requests handed over at once: so many take a runtime about a millisecond to begin.
+const BATCH_MAX: usize = 256;
+
+/// Longest sleep while requests wait for room: a wake-up that was missed costs no more.
+const ROOM_POLL: Duration = Duration::from_millis(5);
+
+/// What the thread works with.
+pub(crate) struct Pacer {
+    pub(crate) arrivals: Arrivals,
+    pub(crate) draws: Draws,
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) inflight: Arc<Inflight>,
+    pub(crate) runtime: Handle,
+    pub(crate) tasks: TaskTracker,
+    /// Requests of the measured phase, if their number ends the run.
+    pub(crate) ops: Option<u64>,
+    /// Requests that may wait for room.
+    pub(crate) waiting_max: usize,
+    /// How long those are waited for when no more are due, in nanoseconds.
+    pub(crate) patience: u64,
+}
+
+/// A request and when it is due.
+type Due = (Request, u64);
+
+/// A request that may begin.
+type Ready = (Request, u64, Slot);
+
+impl Pacer {
+    /// Runs until no more requests are due. Blocks its thread.
+    pub(crate) fn run(mut self) {
+        raise_precision();
+        let mut waiting: VecDeque<Due> = VecDeque::new();
+        let mut next = self.arrivals.next();
+        let mut measured = 0;
+        loop {
+            let now = self.executor.timeline.now();
+            let mut batch = self.refill(&mut waiting);
+            while next <= now && self.is_due(next, measured) && batch.len() < BATCH_MAX {
+                measured += u64::from(next >= self.executor.timeline.warmup());
+                self.admit(next, &mut waiting, &mut batch);
+                next = self.arrivals.next();
+            }
+            let is_full = batch.len() >= BATCH_MAX;
+            self.hand_over(batch);
+            let is_over = !self.is_due(next, measured);
+            if is_over && (waiting.is_empty() || now > next.saturating_add(self.patience)) {
+                break;
+            }
+            if !is_full {
+                let until = if is_over { u64::MAX } else { next };
+                self.sleep(until, &waiting);
+            }
+        }
+        self.give_up(&waiting);
+    }
+
+    /// True if a request at `due` is part of the run, after `measured` others of the measured phase.
+    fn is_due(&self, due: u64, measured: u64) -> bool {
+        let in_time = self.executor.timeline.end().is_none_or(|end| due < end);
+        in_time && self.ops.is_none_or(|ops| measured < ops)
+    }
+
+    /// Those that waited for room and have it.
+    fn refill(&self, waiting: &mut VecDeque<Due>) -> Vec<Ready> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH_MAX && !waiting.is_empty() {
+            let Some(slot) = self.inflight.take() else { break };
+            if let Some((request, due)) = waiting.pop_front() {
+                batch.push((request, due, slot));
+            }
+        }
+        batch
+    }
+
+    fn admit(&mut self, due: u64, waiting: &mut VecDeque<Due>, batch: &mut Vec<Ready>) {
+        let request = self.draws.next(self.executor.insertions.ended());
+        let room = if waiting.is_empty() { self.inflight.take() } else { None };
+        if let Some(slot) = room {
+            batch.push((request, due, slot));
+        } else if waiting.len() < self.waiting_max {
+            waiting.push_back((request, due));
+        } else {
+            self.drop_request(request, due);
+        }
+    }
+
+    fn hand_over(&self, batch: Vec<Ready>) {
+        if batch.is_empty() {
+            return;
+        }
+        let (executor, tasks) = (Arc::clone(&self.executor), self.tasks.clone());
+        let begin = async move {
+            let runtime = Handle::current();
+            for (request, due, slot) in batch {
+                let executor = Arc::clone(&executor);
+                let run = async move {
+                    executor.run(request, due).await;
+                    drop(slot);
+                };
+                tasks.spawn_on(run, &runtime);
+            }
+        };
+        self.tasks.spawn_on(begin, &self.runtime);
+    }
+
+    fn sleep(&self, until: u64, waiting: &VecDeque<Due>) {
+        let left = until.saturating_sub(self.executor.timeline.now());
+        let mut left = Duration::from_nanos(left);
+        if waiting.is_empty() {
+            self.inflight.forget_room();
+        } else {
+            self.inflight.await_room();
+            left = left.min(ROOM_POLL);
+        }
+        if !left.is_zero() {
+            thread::park_timeout(left);
+        }
+    }
+
+    /// Counts what still waits as dropped.
+    fn give_up(&self, waiting: &VecDeque<Due>) {
+        self.inflight.forget_room();
+        for (request, due) in waiting {
+            self.drop_request(*request, *due);
+        }
+    }
+
+    fn drop_request(&self, request: Request, due: u64) {
+        self.executor.shards.dropped(self.executor.timeline.phase(due), 1);
+        if let Some(insertion) = request.insertion {
+            self.executor.insertions.note_end(insertion);
+        }
+    }
+}
+
+/// Asks the kernel to wake this thread on time, and ahead of others where it may; a refusal costs precision alone, which
+/// the histogram of the scheduling error shows.
+pub(crate) fn raise_precision() {
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    let _ = rustix::process::setpriority_process(None, -10);
+}
