@@ -71,7 +71,9 @@ addEventListener("DOMContentLoaded", () => {
   const canvas = (w, h, ...children) => svg("svg", { viewBox: `0 0 ${w} ${h}`, role: "img" }, ...children);
   const line = (points, colour, dashed) => svg("path", {
     class: dashed ? "mark dashed" : "mark", stroke: colour,
-    d: points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join(""),
+    // A run of one second has one point: a dash shows it.
+    d: (points.length === 1 ? [[points[0][0] - 4, points[0][1]], [points[0][0] + 4, points[0][1]]] : points)
+      .map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join(""),
   });
 
   function percentileChart() {
