@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use atoll_client::{Client, Context, Level};
 use hdrhistogram::Histogram;
+use rig::pause;
 
 /// Puts under way at once; beyond, a put is not begun and counts as an error.
 const UNDER_WAY_MAX: u64 = 4_000;
@@ -199,10 +200,4 @@ impl Phase {
 
 fn key(number: u64) -> String {
     format!("key-{number:08}")
-}
-
-/// Lets time pass: this measures what happens meanwhile, and asserts nothing.
-pub(crate) async fn pause(span: Duration) {
-    // bounded poll: every caller counts its rounds, or names a span
-    tokio::time::sleep(span).await;
 }

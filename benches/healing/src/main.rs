@@ -6,7 +6,6 @@
 //!
 //! One scene measures no latencies: `recreate` looks for deletions that do not last.
 
-mod cluster;
 mod load;
 mod recreate;
 
@@ -16,11 +15,9 @@ use std::time::{Duration, Instant};
 use atoll_client::{Client, HintsCommand, Level, RepairCommand, ReplicaState};
 use clap::{Parser, Subcommand};
 
-use cluster::{DevCluster, Wan};
-use load::{Load, Shape, pause};
+use load::{Load, Shape};
 use recreate::Recreation;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use rig::{DevCluster, Failure, Wan, pause};
 
 /// Longest wait for replicas to become equal.
 const HEALING_MAX: Duration = Duration::from_secs(300);
@@ -51,9 +48,12 @@ struct Arguments {
     /// Gets of 100 operations; the others are puts
     #[arg(long, global = true, default_value_t = 0)]
     gets_percent: u64,
-    /// Seconds of load before the fault
-    #[arg(long, global = true, default_value_t = 20)]
+    /// Seconds of load before the fault: longer than it takes to fill a memtable, so that flushes are among them
+    #[arg(long, global = true, default_value_t = 60)]
     before: u64,
+    /// Seconds of load after all is healed
+    #[arg(long, global = true, default_value_t = 20)]
+    after: u64,
 }
 
 /// What goes wrong.
@@ -146,11 +146,13 @@ async fn measure(
     until(returned, || async { Ok(pending(&client).await? == 0) }).await?;
     println!("comparisons done {:.1} s after the start", returned.elapsed().as_secs_f64());
     load.phase("compared");
+    pause(Duration::from_secs(arguments.after)).await;
+    load.phase("after");
     load.stop().await;
     let written = load.written();
     let apart = until(returned, || async { Ok(apart(&client, &written).await? == 0) }).await;
     println!(
-        "replicas of {} keys are equal {:.1} s after the start",
+        "replicas of {} keys were found equal {:.1} s after the start, when the load had ended",
         written.len(),
         returned.elapsed().as_secs_f64()
     );

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::prng::Prng;
-use crate::Failure;
-use crate::cluster::{DevCluster, Seat};
-use crate::load::pause;
+use rig::Failure;
+use rig::{DevCluster, Seat};
+use rig::pause;
 
 /// How long a fault lasts, in milliseconds: shorter and longer than it takes to be noticed.
 const FAULT_MS: (u64, u64) = (300, 6_000);

@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 use atoll_client::{Client, Level, ReplicaState};
 use clap::Args;
 
-use crate::cluster::{DevCluster, Wan};
-use crate::load::pause;
-use crate::{Failure, until};
+use rig::{DevCluster, Wan};
+use rig::pause;
+use rig::Failure;
+use crate::until;
 use faults::Injected;
 use prng::Prng;
 use rounds::{Owned, Tally, Worker};
@@ -97,8 +98,8 @@ pub(crate) async fn run(asked: &Recreation, cluster: &DevCluster) -> Result<(), 
     }
     println!("seed {}", asked.seed);
     let Recreation { purge_after, repair_cycle, .. } = asked;
-    let settings = format!("cycle = \"{repair_cycle}\"\npurge_after = \"{purge_after}\"\n");
-    cluster.configure_repair(&settings).await?;
+    let settings = format!("cycle = \"{repair_cycle}\"\npurge_after = \"{purge_after}\"");
+    cluster.configure("repair", &settings).await?;
     let client = cluster.client().await?;
     warm_up(&client).await?;
     let (began, tally) = (Instant::now(), Arc::new(Tally::default()));

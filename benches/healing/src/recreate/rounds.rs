@@ -18,8 +18,8 @@ use atoll_client::{Context, Error, Keyspace, Level, Versions};
 
 use super::prng::Prng;
 use super::truth::{Breach, Reach, Truth};
-use crate::Failure;
-use crate::load::pause;
+use rig::Failure;
+use rig::pause;
 
 /// Longest that an operation is repeated: longer than all faults together that overlap.
 const STUCK_MAX: Duration = Duration::from_secs(120);

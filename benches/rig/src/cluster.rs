@@ -9,14 +9,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::Failure;
-use crate::load::pause;
+use crate::{Failure, pause};
 
 /// Longest wait for the nodes to start.
 const START_MAX: Duration = Duration::from_secs(60);
 
 /// A running `atoll dev`; dropping it kills it, and with it all nodes.
-pub(crate) struct DevCluster {
+pub struct DevCluster {
     atoll: PathBuf,
     dir: PathBuf,
     process: Child,
@@ -24,7 +23,7 @@ pub(crate) struct DevCluster {
 
 /// How far datacenters are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wan {
+pub enum Wan {
     /// As far as the topology says.
     Emulated,
     /// They are all here.
@@ -39,14 +38,16 @@ impl Wan {
 
 /// A node and where it belongs.
 #[derive(Clone, Debug)]
-pub(crate) struct Seat {
-    pub(crate) id: String,
-    pub(crate) dc: String,
+pub struct Seat {
+    /// Its name.
+    pub id: String,
+    /// Its datacenter.
+    pub dc: String,
 }
 
 impl DevCluster {
     /// Starts a cluster in `dir`, which must not exist.
-    pub(crate) async fn start(
+    pub async fn start(
         atoll: &Path,
         (topology, wan): (&Path, Wan),
         dir: &Path,
@@ -84,35 +85,34 @@ impl DevCluster {
     }
 
     /// A client of the profile's datacenter.
-    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+    pub async fn client(&self) -> Result<Client, Failure> {
         let profile = ProfileFile::load(&self.profile())?;
         Ok(Client::from_profile(&profile, Role::Client)?.connect().await?)
     }
 
     /// A client of `dc`.
-    pub(crate) async fn client_in(&self, dc: &str) -> Result<Client, Failure> {
+    pub async fn client_in(&self, dc: &str) -> Result<Client, Failure> {
         let profile = ProfileFile::load(&self.profile())?;
         Ok(Client::from_profile(&profile, Role::Client)?.dc(dc).connect().await?)
     }
 
     /// An admin.
-    pub(crate) async fn admin(&self) -> Result<Client, Failure> {
+    pub async fn admin(&self) -> Result<Client, Failure> {
         let profile = ProfileFile::load(&self.profile())?;
         Ok(Client::from_profile(&profile, Role::Admin)?.connect().await?)
     }
 
-    /// Gives every node this `[repair]`, with which it is started again.
-    pub(crate) async fn configure_repair(&self, settings: &str) -> Result<(), Failure> {
-        let seats = self.seats()?;
+    /// Gives every node these settings in `[section]`, with which it is started again.
+    pub async fn configure(&self, section: &str, settings: &str) -> Result<(), Failure> {
+        let (header, seats) = (format!("[{section}]\n"), self.seats()?);
         for Seat { id, .. } in &seats {
             self.steer("stop", id).await?;
             let path = self.dir.join("nodes").join(id).join("atoll.toml");
             let config = std::fs::read_to_string(&path)?;
-            if !config.contains("[repair]\n") {
-                return Err(format!("{} has no [repair]", path.display()).into());
+            if !config.contains(&header) {
+                return Err(format!("{} has no [{section}]", path.display()).into());
             }
-            let section = format!("[repair]\n{settings}");
-            std::fs::write(&path, config.replace("[repair]\n", &section))?;
+            std::fs::write(&path, config.replace(&header, &format!("{header}{settings}\n")))?;
         }
         for Seat { id, .. } in &seats {
             self.steer("start", id).await?;
@@ -121,7 +121,7 @@ impl DevCluster {
     }
 
     /// Waits until all nodes serve.
-    pub(crate) async fn wait_until_up(&self) -> Result<(), Failure> {
+    pub async fn wait_until_up(&self) -> Result<(), Failure> {
         let since = Instant::now();
         while let Err(error) = self.all_up().await {
             if since.elapsed() > START_MAX {
@@ -133,7 +133,7 @@ impl DevCluster {
     }
 
     /// `atoll dev kill|start NODES`.
-    pub(crate) async fn steer(&self, verb: &str, nodes: &str) -> Result<(), Failure> {
+    pub async fn steer(&self, verb: &str, nodes: &str) -> Result<(), Failure> {
         let steered = Command::new(&self.atoll)
             .args(["dev", verb, nodes, "--dir"])
             .arg(&self.dir)
@@ -146,7 +146,7 @@ impl DevCluster {
     }
 
     /// For `span`, lets the process of `node` run for one millisecond in a hundred.
-    pub(crate) async fn slow_down(&self, node: &str, span: Duration) -> Result<(), Failure> {
+    pub async fn slow_down(&self, node: &str, span: Duration) -> Result<(), Failure> {
         let pid = self.pid(node)?;
         let since = Instant::now();
         while since.elapsed() < span {
@@ -159,7 +159,7 @@ impl DevCluster {
     }
 
     /// `atoll fault WORDS`; whether every node took it.
-    pub(crate) async fn fault(&self, words: &[&str]) -> Result<bool, Failure> {
+    pub async fn fault(&self, words: &[&str]) -> Result<bool, Failure> {
         let told = Command::new(&self.atoll)
             .arg("fault")
             .args(words)
@@ -176,14 +176,14 @@ impl DevCluster {
     }
 
     /// Its nodes, in the order of the topology.
-    pub(crate) fn seats(&self) -> Result<Vec<Seat>, Failure> {
+    pub fn seats(&self) -> Result<Vec<Seat>, Failure> {
         let text = |node: &Value, member| node[member].as_str().unwrap_or_default().to_owned();
         let seat = |node: &Value| Seat { id: text(node, "id"), dc: text(node, "dc") };
         Ok(self.roster()?.iter().map(seat).collect())
     }
 
     /// The process of `node`.
-    pub(crate) fn pid(&self, node: &str) -> Result<Pid, Failure> {
+    pub fn pid(&self, node: &str) -> Result<Pid, Failure> {
         let roster = self.roster()?;
         let entry = roster.iter().find(|of| of["id"] == node);
         let pid = entry.and_then(|of| of["pid"].as_i64()).ok_or("the node does not run")?;
@@ -196,7 +196,7 @@ impl DevCluster {
     }
 
     /// Ends it.
-    pub(crate) async fn stop(&mut self) -> Result<(), Failure> {
+    pub async fn stop(&mut self) -> Result<(), Failure> {
         self.process.kill().await?;
         Ok(())
     }
