@@ -15,7 +15,8 @@
 //! Invariants
 //! - While a node serves there is no clean marker.
 //! - A marker counts only where the engine stands as it stood then: redb answers damage to its last commit with the one
-//!   before, and a marker that comes back that way would have dots minted twice.
+//!   before, and a marker that comes back that way would have dots minted twice. Where the end of the log was torn nobody
+//!   knows where the engine stood.
 //! - A topology is stored durably before it is acted on.
 //! - A full disk refuses a change and no more: the next call opens the database again.
 //!
@@ -209,11 +210,15 @@ impl Meta {
     }
 
     /// The incarnation to mint under; `fresh` is used unless the last stop was clean, and nothing was written to the
-    /// engine since: `sequence` is that of its last write.
+    /// engine since: `sequence` is that of its last write, `None` if that is in doubt because the end of its log is torn.
     ///
     /// # Errors
     /// [`MetaError`]; nothing may be served then.
-    pub fn begin_life(&self, fresh: Incarnation, sequence: u64) -> Result<BegunLife, MetaError> {
+    pub fn begin_life(
+        &self,
+        fresh: Incarnation,
+        sequence: Option<u64>,
+    ) -> Result<BegunLife, MetaError> {
         let marker = self.read::<CleanMarker>(CLEAN_STOP)?;
         let last = self.read::<Incarnation>("incarnation")?;
         let is_kept = seeded_bug(Mutant::CleanMarkerKept);
@@ -222,7 +227,7 @@ impl Meta {
         }
         // Both of these bugs need a marker that is believed whatever was written since.
         let is_unbound = is_kept || seeded_bug(Mutant::CleanMarkerEarly);
-        let is_of_now = |marker: &CleanMarker| marker.sequence == sequence || is_unbound;
+        let is_of_now = |marker: &CleanMarker| Some(marker.sequence) == sequence || is_unbound;
         let (incarnation, minted, last_stop) = match (marker.filter(is_of_now), last) {
             (Some(marker), Some(last)) if marker.incarnation == last => {
                 let minted = marker.minted.into_iter().map(|(p, count)| (Partition(p), count));

@@ -107,9 +107,10 @@ impl Data {
     /// # Errors
     /// [`StartError::Meta`]; nothing may be served then.
     pub fn begin_life(&self, env: &Env) -> Result<BegunLife, StartError> {
-        let life = self
-            .meta
-            .begin_life(Incarnation(env.random_u64()), self.engine.snapshot().sequence())?;
+        // A clean stop leaves no log, and so no torn end of one: what was there may have been written since.
+        let is_whole = self.engine.statistics().torn_bytes == 0;
+        let sequence = is_whole.then(|| self.engine.snapshot().sequence());
+        let life = self.meta.begin_life(Incarnation(env.random_u64()), sequence)?;
         let (node, incarnation) = (&self.owner, life.incarnation);
         match life.last_stop {
             LastStop::FirstBoot => tracing::info!(%node, %incarnation, "first boot"),

@@ -136,11 +136,11 @@ fn open_meta(disk: &SimDisk) -> Meta {
 fn metadata_works_again_once_a_full_disk_has_room() {
     let disk = SimDisk::new(Prng::stream(1, "disk"), 1 << 24);
     let meta = open_meta(&disk);
-    meta.begin_life(Incarnation(1), 0).unwrap();
+    meta.begin_life(Incarnation(1), Some(0)).unwrap();
     disk.set_faults(DiskFaults { space: Space::Full, ..DiskFaults::default() });
     let refused = meta.end_life(Incarnation(1), &BTreeMap::new(), 0).unwrap_err();
     assert!(refused.is_full(), "{refused}");
     disk.set_faults(DiskFaults::default());
     meta.end_life(Incarnation(1), &BTreeMap::new(), 0).unwrap();
-    assert_eq!(meta.begin_life(Incarnation(2), 0).unwrap().last_stop, LastStop::Clean);
+    assert_eq!(meta.begin_life(Incarnation(2), Some(0)).unwrap().last_stop, LastStop::Clean);
 }
