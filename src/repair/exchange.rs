@@ -154,7 +154,7 @@ impl Repair {
             let mut records = split(&keys, &lengths, payload).ok_or_else(malformed)?;
             records.retain(|(key, _)| wanted.is_none_or(|wanted| is_within(wanted, key)));
             let joined = self.join_records(records).await?;
-            count(&self.parts.counters.fetched, joined.records);
+            count(&self.parts.counters.fetched, joined.records - joined.purged.len());
             mended.fetched += joined.records;
             mended.ours.extend(joined.purged);
             if !more || keys.is_empty() {
@@ -219,7 +219,7 @@ impl Repair {
                     return Err(unexpected());
                 }
                 let joined = self.join(these, &lengths, payload).await?;
-                count(&self.parts.counters.fetched, joined.records);
+                count(&self.parts.counters.fetched, joined.records - joined.purged.len());
                 mended.fetched += joined.records;
                 mended.ours.extend(joined.purged);
                 left = rest;

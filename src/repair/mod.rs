@@ -93,7 +93,7 @@ pub struct RepairCounters {
     pub compared: AtomicU64,
     /// Partitions that differed.
     pub differed: AtomicU64,
-    /// Records fetched because they differed or were missing here.
+    /// Records fetched because they differed or were missing here, but for those that were purged here before.
     pub fetched: AtomicU64,
     /// Records sent because they differed or were missing there.
     pub sent: AtomicU64,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atoll_protocol::ids::{DcIndex, NodeIndex};
+use atoll_protocol::ids::{DcIndex, Incarnation, NodeIndex};
 use atoll_protocol::keyspace::Conflict;
 use atoll_protocol::purge::PurgeFrontier;
 use atoll_protocol::record::{Cell, Record};
@@ -82,7 +82,9 @@ impl Recorder {
         self.reach("deletion purged");
         for (node, record) in &held {
             let was_told = self.state().purges.told.contains(&(*node, key));
-            let has_seen = record.as_ref().map_or(was_told, |record| has_seen(record, whole));
+            // It may have forgotten some of it by an earlier order, which this leader has missed.
+            let left = if was_told { self.not_purged_before(key, whole) } else { whole.clone() };
+            let has_seen = record.as_ref().map_or(was_told, |record| has_seen(record, &left));
             // A disk that forgot is mended before the next round.
             let forgot = self.state().history.forgettings.iter().any(|forgot| forgot.node == *node);
             if !has_seen && !forgot {
@@ -91,6 +93,21 @@ impl Recorder {
             }
         }
         self.note_purges(key, &owners, forgotten);
+    }
+
+    /// What of `purge` no earlier order had owners forget.
+    fn not_purged_before(&self, key: KeyId, purge: &Purge) -> Purge {
+        let state = self.state();
+        let earlier = state.history.purges.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let was_purged = |of: Incarnation, counter: u64| {
+            earlier.iter().any(|earlier| {
+                let is_within = earlier.counters.get(&of).is_some_and(|last| *last >= counter);
+                is_within || earlier.dots.contains(&Dot { incarnation: of, counter })
+            })
+        };
+        let mut left = purge.clone();
+        left.counters.retain(|of, counter| !was_purged(*of, *counter));
+        left
     }
 
     fn note_purges(&self, key: KeyId, owners: &[(NodeIndex, DcIndex)], purges: Vec<Purge>) {
