@@ -81,6 +81,19 @@ impl Page {
         self.fates.push((hint, Fate::Kept));
     }
 
+    /// Notes what the target holds already; what it asks for, by the places in the offer that it answered.
+    fn sort(&mut self, lacks: &BTreeSet<usize>, coming: &BTreeSet<usize>) -> Vec<Carried> {
+        let mut lacking = Vec::new();
+        for (offered, carried) in std::mem::take(&mut self.records).into_iter().enumerate() {
+            if lacks.contains(&offered) {
+                lacking.push(carried);
+            } else if !coming.contains(&offered) || seeded_bug(Mutant::ComingCountsAsHeld) {
+                self.held(carried.place);
+            }
+        }
+        lacking
+    }
+
     /// The target holds the record of the hint at `place`.
     fn held(&mut self, place: usize) {
         if let Some((_, fate)) = self.fates.get_mut(place) {
@@ -210,15 +223,7 @@ impl Handoff {
         else {
             return 0;
         };
-        let (lacks, awaited) = (places(&lacks), places(&coming));
-        let mut lacking = Vec::new();
-        for (place, carried) in std::mem::take(&mut page.records).into_iter().enumerate() {
-            if lacks.contains(&place) {
-                lacking.push(carried);
-            } else if !awaited.contains(&place) || seeded_bug(Mutant::ComingCountsAsHeld) {
-                page.held(carried.place);
-            }
-        }
+        let lacking = page.sort(&places(&lacks), &places(&coming));
         self.parts.env.sleep(own_rest.max(rest.min(REST_MAX))).await;
         for some in lacking.chunks(DELIVERED_AT_ONCE) {
             if !self.deliver(target, page, some).await {
@@ -338,4 +343,30 @@ impl Handoff {
 
 fn places(listed: &[u16]) -> BTreeSet<usize> {
     listed.iter().map(|place| usize::from(*place)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use atoll_protocol::ids::KeyspaceId;
+    use atoll_protocol::time::WallTime;
+
+    use super::*;
+
+    /// Whoever promised to bring it may be lost before it does.
+    #[test]
+    fn a_hint_stays_while_somebody_else_is_bringing_its_record() {
+        let hint = |number: u64| {
+            let key = StoredKey::new(KeyspaceId(1), &number.to_be_bytes());
+            Hint { since: WallTime::from_micros(number), key }
+        };
+        let mut page = Page::default();
+        page.fates.push((hint(0), Fate::Superseded));
+        for number in 1..4 {
+            page.add(hint(number), Bytes::from_static(b"record"));
+        }
+        let lacking = page.sort(&BTreeSet::from([0]), &BTreeSet::from([1]));
+        assert_eq!(lacking.iter().map(|carried| carried.place).collect::<Vec<_>>(), [1]);
+        let fates: Vec<Fate> = page.fates.iter().map(|(_, fate)| *fate).collect();
+        assert_eq!(fates, [Fate::Superseded, Fate::Kept, Fate::Kept, Fate::Delivered]);
+    }
 }
