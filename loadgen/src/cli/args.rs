@@ -202,6 +202,21 @@ pub(super) struct LoadArgs {
     pub(super) output: OutputArgs,
 }
 
+/// What is asked of whom, and for how long, where something is measured.
+#[derive(Debug, Args)]
+pub(super) struct MeasuredArgs {
+    #[command(flatten)]
+    pub(super) pace: PaceArgs,
+    #[command(flatten)]
+    pub(super) extent: ExtentArgs,
+    #[command(flatten)]
+    pub(super) choice: ChoiceArgs,
+    #[command(flatten)]
+    pub(super) workload: WorkloadArgs,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+}
+
 /// `run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -219,15 +234,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = "Load")]
     pub(super) closed: Option<u64>,
     #[command(flatten)]
-    pub(super) pace: PaceArgs,
-    #[command(flatten)]
-    pub(super) extent: ExtentArgs,
-    #[command(flatten)]
-    pub(super) choice: ChoiceArgs,
-    #[command(flatten)]
-    pub(super) workload: WorkloadArgs,
-    #[command(flatten)]
-    pub(super) target: TargetArgs,
+    pub(super) measured: MeasuredArgs,
     #[command(flatten)]
     pub(super) watch: WatchArgs,
     /// Exit 8 if this is not met, such as p99<10ms or errors<0.1%; repeatable
@@ -256,15 +263,7 @@ pub(super) struct SweepArgs {
     )]
     pub(super) resolution: f64,
     #[command(flatten)]
-    pub(super) pace: PaceArgs,
-    #[command(flatten)]
-    pub(super) extent: ExtentArgs,
-    #[command(flatten)]
-    pub(super) choice: ChoiceArgs,
-    #[command(flatten)]
-    pub(super) workload: WorkloadArgs,
-    #[command(flatten)]
-    pub(super) target: TargetArgs,
+    pub(super) measured: MeasuredArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{Format, LoadArgs, RunArgs};
-use super::setup::{Choice, Wanted, extent, folder, nodes, prepare};
+use super::setup::{Choice, Wanted, folder, nodes, prepare};
 use super::{outcome, show};
 use crate::conduct::{Orders, conduct};
 use crate::console::{data, talk};
@@ -46,24 +46,13 @@ pub(super) async fn load(args: LoadArgs) -> Result<(), Error> {
 /// [`Error::InvalidRun`] and [`Error::Missed`], after the report was written; anything else before.
 pub(super) async fn run(args: RunArgs) -> Result<(), Error> {
     let pace = match (args.rate, args.closed) {
-        (Some(rate), _) => Pace::Open { rate: rate as f64, spacing: args.pace.arrivals },
+        (Some(rate), _) => Pace::Open { rate: rate as f64, spacing: args.measured.pace.arrivals },
         (None, Some(callers)) => Pace::Closed { callers },
         (None, None) => return Err(Error::usage("no load: add --rate 1k, or --closed 64")),
     };
-    let choice = Choice::new(&args.choice)?;
+    let wanted = Wanted::measured(&args.measured, pace)?;
     let nodes = nodes(&args.watch)?;
-    let (plan, control) = prepare(Wanted {
-        kind: Kind::Run,
-        pace,
-        extent: extent(&args.extent),
-        warmup: args.extent.warmup,
-        shortness: args.extent.force,
-        spread: &args.pace,
-        workload: &args.workload,
-        target: &args.target,
-        choice,
-    })
-    .await?;
+    let (plan, control) = prepare(wanted).await?;
     let events = args.watch.events;
     let orders = Orders { plan, control, events, nodes, title: "run".to_owned() };
     let report = conduct(orders).await?;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use atoll_client::{Client, Level, ProfileFile, find_profile};
 
-use super::args::{ChoiceArgs, ExtentArgs, PaceArgs, TargetArgs, WatchArgs, WorkloadArgs};
+use super::args::{
+    ChoiceArgs, ExtentArgs, MeasuredArgs, PaceArgs, TargetArgs, WatchArgs, WorkloadArgs,
+};
 use crate::agent::connect;
 use crate::clock;
 use crate::conduct::{NodeSource, check_nodes};
@@ -32,6 +34,26 @@ pub(super) struct Wanted<'a> {
     pub(super) choice: Choice,
 }
 
+impl<'a> Wanted<'a> {
+    /// What `args` ask for, at `pace`.
+    ///
+    /// # Errors
+    /// Those of [`Choice::new`].
+    pub(super) fn measured(args: &'a MeasuredArgs, pace: Pace) -> Result<Self, Error> {
+        Ok(Self {
+            kind: Kind::Run,
+            pace,
+            extent: extent(&args.extent),
+            warmup: args.extent.warmup,
+            shortness: args.extent.force,
+            spread: &args.pace,
+            workload: &args.workload,
+            target: &args.target,
+            choice: Choice::new(&args.choice)?,
+        })
+    }
+}
+
 /// Operations, keys and contexts.
 pub(super) struct Choice {
     mix: Mix,
@@ -47,7 +69,7 @@ impl Choice {
     }
 
     /// That of the options.
-    pub(super) fn new(args: &ChoiceArgs) -> Result<Self, Error> {
+    fn new(args: &ChoiceArgs) -> Result<Self, Error> {
         let (mix, law) = match (&args.workload, &args.mix) {
             (Some(name), _) => {
                 ycsb(name).map_err(|problem| Error::usage(format!("--workload: {problem}")))?
@@ -64,7 +86,7 @@ impl Choice {
 }
 
 /// The extent that the options name.
-pub(super) fn extent(args: &ExtentArgs) -> Extent {
+fn extent(args: &ExtentArgs) -> Extent {
     args.ops.map_or(Extent::Seconds(args.duration.as_secs_f64()), Extent::Ops)
 }
 

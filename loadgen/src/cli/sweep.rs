@@ -7,11 +7,11 @@ use std::sync::Arc;
 use atoll_client::Client;
 
 use super::args::{Format, SweepArgs};
-use super::setup::{Choice, Wanted, extent, folder, prepare};
+use super::setup::{Wanted, folder, prepare};
 use crate::conduct::{Orders, conduct};
 use crate::console::{data, table, talk};
 use crate::error::Error;
-use crate::plan::{Kind, Pace, Plan};
+use crate::plan::{Pace, Plan};
 use crate::report::{self, Report, SCHEMA, Sweep, SweepStep};
 use crate::search::{Judgement, knee};
 use crate::slo::Objective;
@@ -23,20 +23,9 @@ use crate::units::{grouped, percentage, share};
 /// [`Error::Missed`] if not even the lowest rate meets the objectives; those of a run.
 pub(super) async fn sweep(args: SweepArgs) -> Result<(), Error> {
     let first = args.rates.rates().first().copied().unwrap_or(1);
-    let spacing = args.pace.arrivals;
-    let choice = Choice::new(&args.choice)?;
-    let (plan, control) = prepare(Wanted {
-        kind: Kind::Run,
-        pace: Pace::Open { rate: first as f64, spacing },
-        extent: extent(&args.extent),
-        warmup: args.extent.warmup,
-        shortness: args.extent.force,
-        spread: &args.pace,
-        workload: &args.workload,
-        target: &args.target,
-        choice,
-    })
-    .await?;
+    let spacing = args.measured.pace.arrivals;
+    let pace = Pace::Open { rate: first as f64, spacing };
+    let (plan, control) = prepare(Wanted::measured(&args.measured, pace)?).await?;
     let folder = folder(args.output.out.clone());
     let mut sweep = Sweep {
         schema: SCHEMA.to_owned(),
