@@ -195,9 +195,13 @@ impl DevCluster {
         Ok(serde_json::from_str(&roster)?)
     }
 
-    /// Ends it.
+    /// Ends it; its nodes have ended by then, and leave its folder alone.
     pub async fn stop(&mut self) -> Result<(), Failure> {
-        self.process.kill().await?;
+        let pid = self.process.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.process.wait().await?;
         Ok(())
     }
 }
