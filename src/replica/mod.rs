@@ -12,7 +12,7 @@
 //!    names and adds the cell under a fresh dot; the coordinator gets the record at once and ships it while the batch
 //!    is being synced.
 //! 3. A blind apply adds a merge operand without a read. Only keys of `lww` keyspaces are read first, to count losers.
-//! 4. Workers write concurrently; the engine shares one fsync among them (group commit).
+//! 4. A write that has to wait for the disk goes to the committer, which writes what all workers have as one (group commit).
 //! 5. What was purged here is not joined again ([`Frontiers`]); a record is deleted by its stripe, once that is agreed.
 //! 6. Every write marks its Merkle leaf ([`LeafMarks`]), so that `src/repair` hashes only what changed.
 //!
@@ -26,6 +26,7 @@
 //!
 //! Source: Dynamo §4.3–4.4; one writer per partition in place of a lock is the single-writer principle.
 
+mod commit;
 mod deletions;
 mod frontiers;
 mod life;
@@ -63,7 +64,9 @@ use crate::env::Env;
 use crate::foreground::Foreground;
 use crate::tasks::Tasks;
 
+use commit::Committer;
 use life::Lived;
+use stripe::Worker;
 
 pub use deletions::DeletionMarks;
 pub use frontiers::Frontiers;
@@ -176,10 +179,15 @@ impl Replica {
             frontiers: Frontiers::new(life.frontiers),
             foreground: Foreground::default(),
         });
+        let (committer, commits) =
+            Committer::new(shared.env.clone(), shared.engine.clone(), STRIPES);
+        // Ends after the stripes, which hold its door.
+        tasks.spawn("replica-commit", commits.run());
         let stripes = (0..STRIPES)
             .map(|_| {
                 let (sender, jobs) = mpsc::channel(STRIPE_QUEUE_JOBS);
-                tasks.spawn("replica-stripe", stripe::run(shared.clone(), jobs, tasks.clone()));
+                let worker = Worker { shared: shared.clone(), committer: committer.clone() };
+                tasks.spawn("replica-stripe", stripe::run(worker, jobs, tasks.clone()));
                 sender
             })
             .collect();

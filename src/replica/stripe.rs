@@ -14,6 +14,7 @@
 //! because its context claims to have seen them all.
 
 mod draft;
+mod image;
 mod purge;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +30,13 @@ use atoll_storage::Batch;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::commit::Committer;
 use super::mint::{self, CounterHistory};
 use super::{MintError, MintRequest, Minted, ReplicaError, Shared, StoredKey};
 use crate::tasks::Tasks;
 
 use draft::{Draft, Waiter, Write};
+use image::Image;
 
 pub(super) use draft::Job;
 pub use purge::Applied;
@@ -52,8 +55,10 @@ const UNWRITTEN_KEYS_MAX: usize = 1_024;
 const COUNTED_KEYS_MAX: usize = 4_096;
 
 /// Works until every sender is gone or the node stops; queued jobs are finished first.
-pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, tasks: Tasks) {
-    let mut stripe = Stripe { shared, blind_applies: BTreeMap::new(), unwritten: BTreeMap::new() };
+pub(super) async fn run(worker: Worker, mut jobs: mpsc::Receiver<Job>, tasks: Tasks) {
+    let Worker { shared, committer } = worker;
+    let (blind_applies, unwritten) = (BTreeMap::new(), BTreeMap::new());
+    let mut stripe = Stripe { shared, committer, blind_applies, unwritten };
     let mut queued = Vec::with_capacity(BATCH_JOBS_MAX);
     loop {
         let received = tokio::select! {
@@ -68,8 +73,15 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>, task
     }
 }
 
+/// What a stripe works with.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) committer: Committer,
+}
+
 struct Stripe {
     shared: Arc<Shared>,
+    committer: Committer,
     blind_applies: BTreeMap<StoredKey, u16>,
     /// Records that were minted and shipped, and that the engine refused.
     unwritten: BTreeMap<StoredKey, Record>,
@@ -157,7 +169,7 @@ impl Stripe {
         }
         draft.minted.insert(key.clone());
         let write = if unread { Write::Operand } else { Write::Whole };
-        draft.writes.insert(key, write(record.clone()));
+        draft.writes.insert(key, write(Image::encoded(record.clone(), bytes.clone())));
         Ok(Minted { record, bytes })
     }
 
@@ -167,8 +179,8 @@ impl Stripe {
         key: StoredKey,
         bytes: Bytes,
     ) -> Result<Applied, ReplicaError> {
-        let mut incoming =
-            Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
+        let mut incoming = Record::decode(bytes.clone())
+            .map_err(|error| ReplicaError::Storage(error.to_string()))?;
         let applied = self.strip(draft, &key, &mut incoming)?;
         if applied != Applied::Joined && incoming.cells().next().is_none() {
             return Ok(applied);
@@ -178,7 +190,7 @@ impl Stripe {
                 Ok(mut record) => {
                     self.count_lww_loser(&record, &incoming);
                     record.join(&incoming);
-                    draft.writes.insert(key, Write::Whole(record));
+                    draft.writes.insert(key, Write::Whole(Image::of(record)));
                     return Ok(applied);
                 }
                 // An operand needs no reading; it is what mends the key.
@@ -186,12 +198,16 @@ impl Stripe {
                 Err(error) => return Err(error),
             }
         }
+        let incoming = match applied {
+            Applied::Joined => Image::encoded(incoming, bytes),
+            Applied::Stripped(_) => Image::of(incoming),
+        };
         match draft.writes.get_mut(&key) {
-            Some(Write::Whole(record) | Write::Operand(record)) => {
-                if record.conflict() != incoming.conflict() {
+            Some(Write::Whole(image) | Write::Operand(image)) => {
+                if image.record().conflict() != incoming.record().conflict() {
                     return Err(conflict_mismatch());
                 }
-                record.join(&incoming);
+                image.join(incoming.record());
             }
             None if seeded_bug(Mutant::BlindApplyOverwrites) => {
                 draft.writes.insert(key, Write::Whole(incoming));
@@ -212,8 +228,8 @@ impl Stripe {
         conflict: Conflict,
     ) -> Result<Record, ReplicaError> {
         let pending = match draft.writes.get(key) {
-            Some(Write::Whole(record)) => return Ok(record.clone()),
-            Some(Write::Operand(record)) => Some(record),
+            Some(Write::Whole(image)) => return Ok(image.record().clone()),
+            Some(Write::Operand(image)) => Some(image.record()),
             Some(Write::Purge) => return Ok(Record::empty(conflict)),
             None => None,
         };
@@ -260,10 +276,14 @@ impl Stripe {
             draft.writes.keys().filter(is_marked).map(StoredKey::token).collect();
         let dead_from = draft.dead_from();
         let (batch, minted) = self.encode(draft.writes, &draft.minted);
-        let (engine, bytes) = (self.shared.engine.clone(), batch.encoded_len() as u64);
-        let result = match engine.try_write(batch) {
+        let bytes = batch.encoded_len() as u64;
+        let result = match self.shared.engine.try_write(batch) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(batch)) => self.shared.env.blocking(move || engine.write(batch)).await,
+            Ok(Err(batch)) => match self.committer.write(batch).await {
+                Some(result) => result,
+                // The committer ends after its last stripe, unless the node is torn down around both.
+                None => return,
+            },
             Err(error) => Err(error),
         };
         self.shared.writes.add(bytes);
@@ -304,27 +324,29 @@ impl Stripe {
         minted: &BTreeSet<StoredKey>,
     ) -> (Batch, Vec<(StoredKey, Record)>) {
         let (mut batch, mut shipped) = (Batch::new(), Vec::new());
+        let bytes = writes.iter().map(|(key, write)| key.as_bytes().len() + write.encoded_len());
+        batch.reserve(writes.len(), bytes.sum());
         for (key, write) in writes {
-            let record = match write {
-                Write::Operand(record) => {
-                    batch.merge(key.as_bytes(), &record.encode());
+            let image = match write {
+                Write::Operand(image) => {
+                    batch.merge(key.as_bytes(), &image.bytes());
                     continue;
                 }
-                Write::Whole(record) => record,
+                Write::Whole(image) => image,
                 Write::Purge => {
                     batch.delete(key.as_bytes());
                     continue;
                 }
             };
             if seeded_bug(Mutant::DeleteDropsRecord)
-                && record.cells().all(|(_, cell)| cell.body == CellBody::Tombstone)
+                && image.record().cells().all(|(_, cell)| cell.body == CellBody::Tombstone)
             {
                 batch.delete(key.as_bytes());
             } else {
-                batch.put(key.as_bytes(), &record.encode());
+                batch.put(key.as_bytes(), &image.bytes());
             }
             if minted.contains(&key) || self.unwritten.contains_key(&key) {
-                shipped.push((key, record));
+                shipped.push((key, image.into_record()));
             }
         }
         (batch, shipped)

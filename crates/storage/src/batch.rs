@@ -54,6 +54,27 @@ impl Batch {
         self.push(OperationKind::Delete, key, &[]);
     }
 
+    /// Adds the operations of `other` behind its own: both become durable and visible together.
+    pub fn append(&mut self, other: &Batch) {
+        if self.record.is_empty() {
+            self.record.resize(HEADROOM_BYTES, 0);
+        }
+        self.record.extend_from_slice(other.record.get(HEADROOM_BYTES..).unwrap_or_default());
+        self.digests.extend_from_slice(&other.digests);
+        self.key_bytes_longest = self.key_bytes_longest.max(other.key_bytes_longest);
+        self.value_bytes_longest = self.value_bytes_longest.max(other.value_bytes_longest);
+    }
+
+    /// Makes room for `operations` more, with so many bytes of keys and values in all: what is known beforehand need not
+    /// be copied as the batch grows.
+    pub fn reserve(&mut self, operations: usize, bytes: usize) {
+        let overhead = OPERATION_OVERHEAD_BYTES_MAX.saturating_mul(operations);
+        let headroom = HEADROOM_BYTES.saturating_sub(self.record.len());
+        self.record.reserve_exact(bytes.saturating_add(overhead).saturating_add(headroom));
+        self.record.resize(self.record.len().max(HEADROOM_BYTES), 0);
+        self.digests.reserve_exact(operations);
+    }
+
     /// Number of operations.
     pub fn len(&self) -> usize {
         self.digests.len()
@@ -282,6 +303,40 @@ mod tests {
         let record = long.take_long_record().unwrap();
         assert_eq!(record[HEADROOM_BYTES..], *same.operations());
         assert!(long.operations().is_empty());
+    }
+
+    #[test]
+    fn a_batch_behind_another_is_the_same_as_one_of_all_operations() {
+        let fill = |batch: &mut Batch, keys: &[&[u8]]| {
+            keys.iter().for_each(|key| batch.merge(key, &[7; 40]));
+        };
+        let (first, second): (&[&[u8]], &[&[u8]]) = (&[b"a", b"longest"], &[b"bb", b"a"]);
+        for (first, second) in [(first, second), (first, &[]), (&[], second), (&[], &[])] {
+            let mut together = Batch::new();
+            fill(&mut together, &[first, second].concat());
+            let (mut front, mut back) = (Batch::new(), Batch::new());
+            fill(&mut front, first);
+            back.reserve(second.len(), 300);
+            fill(&mut back, second);
+            front.append(&back);
+            assert_eq!(front.len(), together.len());
+            assert_eq!(front.encoded_len(), together.encoded_len());
+            assert_eq!(front.key_bytes_longest(), together.key_bytes_longest());
+            assert_eq!(front.value_bytes_longest(), together.value_bytes_longest());
+            let (front, together) = (front.into_part(), together.into_part());
+            assert_eq!(front.operations(), together.operations());
+            assert_eq!(front.digests, together.digests);
+        }
+    }
+
+    #[test]
+    fn a_batch_that_was_given_room_does_not_move() {
+        let mut batch = Batch::new();
+        batch.reserve(3, 3 * 2_000);
+        let capacity = batch.record.capacity();
+        (0..3).for_each(|_| batch.put(&[1; 500], &[2; 1_500]));
+        assert_eq!(batch.record.capacity(), capacity);
+        assert!(batch.into_part().take_long_record().is_some());
     }
 
     proptest! {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use atoll_protocol::purge::{PurgeFrontier, Trimmed};
-use atoll_protocol::record::Record;
 use atoll_protocol::time::{MonoTime, WallTime};
 use atoll_protocol::token::{Partition, Partitions, Token};
 use atoll_protocol::version::Dot;
@@ -12,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::super::{MintError, MintRequest, Minted, ReplicaError, StoredKey, deletions};
-use super::Applied;
+use super::{Applied, Image};
 
 /// One write.
 pub(in crate::replica) enum Job {
@@ -61,9 +60,9 @@ pub(super) struct Draft {
 
 pub(super) enum Write {
     /// Replaces what is stored: it was read and joined.
-    Whole(Record),
+    Whole(Image),
     /// Joins what is stored.
-    Operand(Record),
+    Operand(Image),
     /// Nothing is left.
     Purge,
 }
@@ -73,6 +72,16 @@ pub(super) enum Waiter {
     Apply(Applied, oneshot::Sender<Result<Applied, ReplicaError>>),
     Cut(Partition, oneshot::Sender<u64>),
     Purge(Trimmed, oneshot::Sender<Trimmed>),
+}
+
+impl Write {
+    /// Bytes of the value that it writes.
+    pub(super) fn encoded_len(&self) -> usize {
+        match self {
+            Self::Whole(image) | Self::Operand(image) => image.encoded_len(),
+            Self::Purge => 0,
+        }
+    }
 }
 
 impl Draft {
@@ -85,8 +94,8 @@ impl Draft {
 /// When something of a write is dead, if ever.
 fn dead_from((key, write): (&StoredKey, &Write)) -> Option<(Token, WallTime)> {
     match write {
-        Write::Whole(record) | Write::Operand(record) => {
-            Some((key.token(), deletions::dead_from(record)?))
+        Write::Whole(image) | Write::Operand(image) => {
+            Some((key.token(), deletions::dead_from(image.record())?))
         }
         Write::Purge => None,
     }

@@ -9,7 +9,7 @@ use atoll_protocol::version::Dot;
 use tokio::sync::oneshot;
 
 use super::super::{ReplicaError, StoredKey};
-use super::{Draft, Stripe, Waiter, Write};
+use super::{Draft, Image, Stripe, Waiter, Write};
 
 /// What became of a record from elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ impl Stripe {
     ) -> Result<(), ReplicaError> {
         let record = match draft.writes.get(&key) {
             Some(Write::Purge) => None,
-            Some(Write::Whole(record) | Write::Operand(record)) => {
-                Some(self.current(draft, &key, record.conflict())?)
+            Some(Write::Whole(image) | Write::Operand(image)) => {
+                Some(self.current(draft, &key, image.record().conflict())?)
             }
             None => self.shared.read(&key)?,
         };
@@ -57,7 +57,7 @@ impl Stripe {
             trimmed = frontier.trim(&mut record, dots);
             match trimmed {
                 Trimmed::Nothing => {}
-                Trimmed::Some => drop(draft.writes.insert(key, Write::Whole(record))),
+                Trimmed::Some => drop(draft.writes.insert(key, Write::Whole(Image::of(record)))),
                 Trimmed::All => drop(draft.writes.insert(key, Write::Purge)),
             }
         }
