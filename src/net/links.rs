@@ -6,6 +6,7 @@
 //! 3. Datagrams of peers go to the [`Handler`] by a task of their own, so that frames do not hold them up.
 //! 4. A frame of a family that the link's protocol does not carry ends the connection with the reason.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use atoll_protocol::frame::Frame;
@@ -15,6 +16,9 @@ use atoll_protocol::wire::Kind;
 use super::peers::Peers;
 use super::{Handler, Link, LinkChange, LinkClose, PeerLink, Protocol, Transport};
 use crate::tasks::Tasks;
+
+/// Frames that are taken at once: one wake-up for a burst, and less than a millisecond until others have their turn.
+const BATCH_FRAMES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
 /// Serves one node's links.
 #[derive(Clone)]
@@ -65,10 +69,14 @@ impl LinkServer {
             let link = &from.link;
             tracing::info!(peer = %link.identity(), remote = link.remote(), "peer connected");
             server.handler.on_peer_link(&from);
-            while let Some(frame) = link.recv().await {
-                if let Err(reason) = server.on_peer_frame(&from, frame) {
-                    tracing::warn!(peer = %link.identity(), reason, "peer broke the protocol");
-                    link.close(LinkClose::Protocol(reason));
+            let mut frames = Vec::new();
+            while link.recv_many(&mut frames, BATCH_FRAMES).await > 0 {
+                server.peers.heard(from.peer);
+                for frame in frames.drain(..) {
+                    if let Err(reason) = server.on_peer_frame(&from, frame) {
+                        tracing::warn!(peer = %link.identity(), reason, "peer broke the protocol");
+                        link.close(LinkClose::Protocol(reason));
+                    }
                 }
             }
             let why = link.closed().await;
@@ -95,13 +103,16 @@ impl LinkServer {
         self.tasks.spawn("client-link", async move {
             tracing::debug!(client = %link.identity(), remote = link.remote(), "client connected");
             server.handler.on_client_link(LinkChange::Opened);
-            while let Some(frame) = link.recv().await {
-                if Kind::from_byte(frame.kind) == Some(Kind::Request) {
-                    server.handler.on_client_frame(&link, frame);
-                } else {
-                    let reason = format!("frame kind {} is not a client request", frame.kind);
-                    tracing::warn!(client = %link.identity(), reason, "client broke the protocol");
-                    link.close(LinkClose::Protocol(reason));
+            let mut frames = Vec::new();
+            while link.recv_many(&mut frames, BATCH_FRAMES).await > 0 {
+                for frame in frames.drain(..) {
+                    if Kind::from_byte(frame.kind) == Some(Kind::Request) {
+                        server.handler.on_client_frame(&link, frame);
+                    } else {
+                        let reason = format!("frame kind {} is not a client request", frame.kind);
+                        tracing::warn!(client = %link.identity(), reason, "client broke the protocol");
+                        link.close(LinkClose::Protocol(reason));
+                    }
                 }
             }
             server.handler.on_client_link(LinkChange::Closed);
@@ -110,7 +121,6 @@ impl LinkServer {
     }
 
     fn on_peer_frame(&self, from: &PeerLink, frame: Frame) -> Result<(), String> {
-        self.peers.heard(from.peer);
         match Kind::from_byte(frame.kind) {
             Some(Kind::PeerReply) => self.peers.complete(frame),
             Some(Kind::PeerNotice | Kind::PeerRequest) => self.handler.on_peer_frame(from, frame),

@@ -21,6 +21,7 @@ mod standing;
 mod calls;
 mod quic;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,6 +67,21 @@ pub trait Link: Send + Sync + 'static {
     fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure>;
     /// The next frame; `None` once the link is closed.
     fn recv(&self) -> BoxFuture<'_, Option<Frame>>;
+    /// Appends the frames that have come to `frames`, at most `limit`; waits for the first. How many: 0 once the link is
+    /// closed. One wake-up, one lock and one allocation for all of them.
+    fn recv_many<'a>(
+        &'a self,
+        frames: &'a mut Vec<Frame>,
+        _limit: NonZeroUsize,
+    ) -> BoxFuture<'a, usize> {
+        // A link that knows no better gives out one at a time.
+        Box::pin(async move {
+            let received = self.recv().await;
+            let count = usize::from(received.is_some());
+            frames.extend(received);
+            count
+        })
+    }
     /// Sends a few bytes at most once: they may be lost, and nobody tells.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! A node dials its peers as a peer; an application dials nodes as a client. Who listens takes both.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,14 @@ impl Link for QuicLink {
 
     fn recv(&self) -> BoxFuture<'_, Option<Frame>> {
         Box::pin(self.connection.recv())
+    }
+
+    fn recv_many<'a>(
+        &'a self,
+        frames: &'a mut Vec<Frame>,
+        limit: NonZeroUsize,
+    ) -> BoxFuture<'a, usize> {
+        Box::pin(self.connection.recv_many(frames, limit.get()))
     }
 
     fn send_datagram(&self, datagram: Bytes) -> Result<(), SendFailure> {

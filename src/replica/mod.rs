@@ -263,8 +263,7 @@ impl Replica {
     ///
     /// Cost: as [`read`](Replica::read); the record is not decoded.
     pub fn read_encoded(&self, key: &StoredKey) -> Result<Option<Bytes>, ReplicaError> {
-        let stored = self.shared.engine.get(key.as_bytes());
-        stored.map_err(|error| self.shared.unread(&error))
+        self.shared.read_encoded(key)
     }
 
     /// Up to where this replica has seen everything, and refuses what comes late.
@@ -361,20 +360,18 @@ impl Shared {
         }
     }
 
+    fn read_encoded(&self, key: &StoredKey) -> Result<Option<Bytes>, ReplicaError> {
+        let stored = self.engine.get(key.as_bytes()).or_else(|error| match error {
+            atoll_storage::Error::Corrupt { .. } if seeded_bug(Mutant::CorruptReadsAsAbsent) => {
+                Ok(None)
+            }
+            error => Err(error),
+        });
+        stored.map_err(|error| self.unread(&error))
+    }
+
     fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
-        let stored = self
-            .engine
-            .get(key.as_bytes())
-            .or_else(|error| match error {
-                atoll_storage::Error::Corrupt { .. }
-                    if seeded_bug(Mutant::CorruptReadsAsAbsent) =>
-                {
-                    Ok(None)
-                }
-                error => Err(error),
-            })
-            .map_err(|error| self.unread(&error))?;
-        let Some(bytes) = stored else { return Ok(None) };
+        let Some(bytes) = self.read_encoded(key)? else { return Ok(None) };
         let record =
             Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
         if !record.duplicate_dots().is_empty() {

@@ -250,9 +250,13 @@ impl Service {
     }
 
     fn answer_read(&self, key: &StoredKey, known: Option<&Known>) -> (PeerReply, Bytes) {
-        match self.parts.replica.read(key) {
-            Ok(Some(record)) => answer_with(&record, known),
-            Ok(None) => (PeerReply::Absent, Bytes::new()),
+        let stored = self.parts.replica.read_encoded(key);
+        let answer = stored.and_then(|stored| match stored {
+            Some(record) => answer_with(record, known),
+            None => Ok((PeerReply::Absent, Bytes::new())),
+        });
+        match answer {
+            Ok(answer) => answer,
             Err(error) => {
                 tracing::error!(%error, "replica cannot read");
                 (storage_failure(&error), Bytes::new())
@@ -262,16 +266,21 @@ impl Service {
 }
 
 /// The record, unless it adds nothing to what is known.
-fn answer_with(record: &Record, known: Option<&Known>) -> (PeerReply, Bytes) {
-    let Some(known) = known else { return (PeerReply::Record, record.encode()) };
-    let digest = record.digest();
+///
+/// Cost: one pass over its bytes; it is decoded only if it differs from what is known.
+fn answer_with(record: Bytes, known: Option<&Known>) -> Result<(PeerReply, Bytes), ReplicaError> {
+    let Some(known) = known else { return Ok((PeerReply::Record, record)) };
+    let digest = Record::digest_of(&record);
     let is_alike = digest % 16 == known.digest % 16 && seeded_bug(Mutant::DigestTruncated);
     if digest == known.digest || is_alike {
-        (PeerReply::Same, Bytes::new())
-    } else if record.is_covered_by(&known.version) {
-        (PeerReply::Older { digest }, Bytes::new())
+        return Ok((PeerReply::Same, Bytes::new()));
+    }
+    let decoded = Record::decode(record.clone());
+    let decoded = decoded.map_err(|error| ReplicaError::Storage(error.to_string()))?;
+    if decoded.is_covered_by(&known.version) {
+        Ok((PeerReply::Older { digest }, Bytes::new()))
     } else {
-        (PeerReply::Record, record.encode())
+        Ok((PeerReply::Record, record))
     }
 }
 

@@ -12,10 +12,15 @@ use std::time::Duration;
 use atoll_client::{Client, Level};
 use clap::{Parser, ValueEnum};
 use hdrhistogram::Histogram;
+use mimalloc::MiMalloc;
 use rig::{Asked, DevCluster, Failure, Loop, ProcessorTime, Wan, median};
 use rustix::process::Pid;
 
 use ceiling::{Echo, Exchange};
+
+/// That of `atoll`, for the client and both sides of the ceiling.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Bytes of a frame around key, context and value: header, message, certificates of nothing.
 const FRAME_BYTES: usize = 128;

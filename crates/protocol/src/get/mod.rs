@@ -194,9 +194,11 @@ impl GetMachine {
             self.set_state(from, ReplicaState::Failed);
             return;
         }
-        self.set_state(from, ReplicaState::Holds { digest: record.digest() });
+        let digest = record.digest();
+        self.set_state(from, ReplicaState::Holds { digest });
+        let is_first = self.joined.is_empty();
         self.joined.join(record);
-        self.digest = self.joined.digest();
+        self.digest = if is_first { digest } else { self.joined.digest() };
         debug_assert!(self.has_answer(), "a record is an answer");
     }
 

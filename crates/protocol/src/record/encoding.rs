@@ -23,7 +23,7 @@
 //! - The decoder never panics and allocates no more than the bytes that it was given.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{Cell, CellBody, Entry, Record};
 use crate::ids::Incarnation;
@@ -60,22 +60,30 @@ impl Record {
     /// The canonical bytes of this record.
     pub fn encode(&self) -> Bytes {
         let mut out = BytesMut::with_capacity(self.encoded_len());
-        out.put_u8(RECORD_VERSION);
-        out.put_u8(match self.conflict {
-            Conflict::Siblings => 0,
-            Conflict::Lww => 1,
-        });
-        out.put_u16_le(count_u16(self.entries.len()));
-        for (incarnation, entry) in &self.entries {
-            out.put_u64_le(incarnation.0);
-            out.put_u64_le(entry.floor);
-            out.put_u16_le(count_u16(entry.cells.len()));
-            for (counter, cell) in &entry.cells {
-                encode_cell(&mut out, *counter, cell);
-            }
-        }
+        self.encode_parts(&mut |part| out.put_slice(part));
         debug_assert_eq!(out.len(), self.encoded_len());
         out.freeze()
+    }
+
+    /// Gives out the canonical bytes part by part.
+    fn encode_parts(&self, out: &mut impl FnMut(&[u8])) {
+        let conflict = match self.conflict {
+            Conflict::Siblings => 0,
+            Conflict::Lww => 1,
+        };
+        let [low, high] = count_u16(self.entries.len()).to_le_bytes();
+        out(&[RECORD_VERSION, conflict, low, high]);
+        for (incarnation, entry) in &self.entries {
+            let mut head = [0; ENTRY_HEAD_BYTES];
+            let mut rest = head.as_mut_slice();
+            rest.put_u64_le(incarnation.0);
+            rest.put_u64_le(entry.floor);
+            rest.put_u16_le(count_u16(entry.cells.len()));
+            out(&head);
+            for (counter, cell) in &entry.cells {
+                encode_cell(*counter, cell, out);
+            }
+        }
     }
 
     /// Length of [`Record::encode`] in bytes.
@@ -130,8 +138,17 @@ impl Record {
     }
 
     /// 128-bit digest of the canonical bytes: equal digests mean equal records.
+    ///
+    /// Cost: one pass over the values, which are not copied.
     pub fn digest(&self) -> u128 {
-        xxh3_128(&self.encode())
+        let mut hasher = Xxh3::new();
+        self.encode_parts(&mut |part| hasher.update(part));
+        hasher.digest128()
+    }
+
+    /// The [`digest`](Record::digest) of the record in `bytes`, which are not looked at otherwise.
+    pub fn digest_of(bytes: &[u8]) -> u128 {
+        xxh3_128(bytes)
     }
 }
 
@@ -144,26 +161,22 @@ impl Cell {
     }
 }
 
-fn encode_cell(out: &mut BytesMut, counter: u64, cell: &Cell) {
-    out.put_u64_le(counter);
-    out.put_u64_le(cell.timestamp.0);
+fn encode_cell(counter: u64, cell: &Cell, out: &mut impl FnMut(&[u8])) {
     debug_assert_ne!(cell.expires_at, Some(WallTime::from_micros(0)), "0 means never");
-    out.put_u64_le(cell.expires_at.map_or(0, WallTime::as_micros));
-    match &cell.body {
-        CellBody::Value(value) => {
-            assert!(
-                u32::try_from(value.len()).is_ok(),
-                "values are bounded before they are stored"
-            );
-            out.put_u8(0);
-            out.put_u32_le(u32::try_from(value.len()).unwrap_or(u32::MAX));
-            out.put_slice(value);
-        }
-        CellBody::Tombstone => {
-            out.put_u8(1);
-            out.put_u32_le(0);
-        }
-    }
+    let (kind, value) = match &cell.body {
+        CellBody::Value(value) => (0, value.as_ref()),
+        CellBody::Tombstone => (1, [].as_slice()),
+    };
+    assert!(u32::try_from(value.len()).is_ok(), "values are bounded before they are stored");
+    let mut head = [0; CELL_HEAD_BYTES];
+    let mut rest = head.as_mut_slice();
+    rest.put_u64_le(counter);
+    rest.put_u64_le(cell.timestamp.0);
+    rest.put_u64_le(cell.expires_at.map_or(0, WallTime::as_micros));
+    rest.put_u8(kind);
+    rest.put_u32_le(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    out(&head);
+    out(value);
 }
 
 fn decode_entry(bytes: &mut Bytes) -> Result<(Incarnation, Entry), RecordError> {
