@@ -1,9 +1,12 @@
 //! A closed loop: a number of askers, each of which asks again when it was answered. It finds the highest rate that a
-//! cluster sustains with so many requests under way; its latencies are those of a system that is as full as that.
+//! service sustains with so many requests under way; its latencies are those of a system that is as full as that.
+//!
+//! Which key comes next, what is measured and for how long is decided here, and alike for every service; an [`Asker`]
+//! only asks, and keeps what it knows from one run to the next.
 
 use std::time::{Duration, Instant};
 
-use atoll_client::{Client, Context, Keyspace, Level};
+use atoll_client::Level;
 use hdrhistogram::Histogram;
 
 use crate::Failure;
@@ -18,6 +21,12 @@ pub enum Asked {
     Get,
     /// Each asker has keys of its own, whose last version it supersedes.
     Put,
+}
+
+/// Who has one request under way at a time.
+pub trait Asker: Send + 'static {
+    /// Asks for what `lap` says, of the key with this number, and returns when it was answered.
+    fn ask(&mut self, lap: &Loop, number: u64) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// A closed loop that has not begun.
@@ -57,12 +66,7 @@ impl Run {
     }
 
     fn new() -> Result<Self, Failure> {
-        Ok(Self {
-            micros: Histogram::new(3)?,
-            errors: 0,
-            error: None,
-            took: Duration::ZERO,
-        })
+        Ok(Self { micros: Histogram::new(3)?, errors: 0, error: None, took: Duration::ZERO })
     }
 
     fn add(&mut self, other: &Self) -> Result<(), Failure> {
@@ -74,87 +78,79 @@ impl Run {
 }
 
 impl Loop {
-    /// Writes every key once.
+    /// Writes every key once, each by the asker whose it is.
     ///
     /// # Errors
-    /// The first put that fails.
-    pub async fn fill(&self, client: &Client) -> Result<(), Failure> {
-        let keyspace = client.keyspace("default");
-        let numbers: Vec<u64> = (0..self.keys).collect();
-        for some in numbers.chunks(64) {
-            let puts: Vec<_> = some
-                .iter()
-                .map(|number| {
-                    let put = keyspace.put(key(*number), vec![b'x'; self.value_bytes]);
-                    tokio::spawn(async move { put.await.map(drop) })
-                })
-                .collect();
-            for put in puts {
-                put.await??;
-            }
+    /// The first put that fails; the askers are gone then.
+    pub async fn fill<A: Asker>(&self, askers: &mut Vec<A>) -> Result<(), Failure> {
+        let lap = Self { asked: Asked::Put, ..self.clone() };
+        let filling: Vec<_> = (0..)
+            .zip(askers.drain(..))
+            .map(|(asker, one)| tokio::spawn(lap.clone().fill_own(one, asker)))
+            .collect();
+        for one in filling {
+            askers.push(one.await??);
         }
         Ok(())
     }
 
-    /// Runs it; askers are dealt to `clients`.
+    async fn fill_own<A: Asker>(self, mut one: A, asker: u64) -> Result<A, Failure> {
+        let mut number = asker;
+        while number < self.keys {
+            one.ask(&self, number).await?;
+            number += self.askers;
+        }
+        Ok(one)
+    }
+
+    /// Runs it. There are as many `askers` as it says.
     ///
     /// # Errors
     /// An asker panicked; requests that fail are counted.
-    pub async fn run(&self, clients: &[Client]) -> Result<Run, Failure> {
+    pub async fn run<A: Asker>(&self, askers: &mut Vec<A>) -> Result<Run, Failure> {
         let began = Instant::now();
-        let askers: Vec<_> = (0..self.askers)
-            .zip(clients.iter().cycle())
-            .map(|(number, client)| {
-                tokio::spawn(self.clone().ask(client.keyspace("default"), number, began))
-            })
+        let asking: Vec<_> = (0..)
+            .zip(askers.drain(..))
+            .map(|(asker, one)| tokio::spawn(self.clone().keep_asking(one, asker, began)))
             .collect();
         let mut all = Run::new()?;
-        for asker in askers {
-            all.add(&asker.await??)?;
+        for one in asking {
+            let (one, run) = one.await??;
+            askers.push(one);
+            all.add(&run)?;
         }
         all.took = began.elapsed();
         Ok(all)
     }
 
-    async fn ask(self, keyspace: Keyspace, asker: u64, began: Instant) -> Result<Run, Failure> {
+    async fn keep_asking<A: Asker>(
+        self,
+        mut one: A,
+        asker: u64,
+        began: Instant,
+    ) -> Result<(A, Run), Failure> {
         let (mut run, mut random) = (Run::new()?, asker);
         let own = (self.keys / self.askers).max(1);
-        let mut contexts: Vec<Option<Context>> = vec![None; usize::try_from(own)?];
-        let value = vec![b'x'; self.value_bytes];
         while began.elapsed() < self.span {
             random = random.wrapping_mul(NUMBERS.0).wrapping_add(NUMBERS.1);
-            let since = Instant::now();
-            let outcome = match self.asked {
-                Asked::Get => {
-                    let get = keyspace.get(key((random >> 33) % self.keys)).level(self.level);
-                    get.await.map(drop)
-                }
-                Asked::Put => {
-                    let slot = (random >> 33) % own;
-                    let context = contexts.get_mut(usize::try_from(slot)?).ok_or("no such slot")?;
-                    let number = (slot * self.askers + asker) % self.keys;
-                    let mut put = keyspace.put(key(number), value.clone()).level(self.level);
-                    if let Some(context) = context.as_ref() {
-                        put = put.after(context);
-                    }
-                    put.await.map(|written| *context = Some(written.context().clone()))
-                }
+            let number = match self.asked {
+                Asked::Get => (random >> 33) % self.keys,
+                Asked::Put => ((random >> 33) % own * self.askers + asker) % self.keys,
             };
-            match outcome {
-                Ok(()) => {
-                    let micros = u64::try_from(since.elapsed().as_micros())?;
-                    run.micros.record(micros)?;
-                }
+            let since = Instant::now();
+            match one.ask(&self, number).await {
+                Ok(()) => run.micros.record(u64::try_from(since.elapsed().as_micros())?)?,
                 Err(error) => {
                     run.errors += 1;
                     run.error.get_or_insert_with(|| error.to_string());
                 }
             }
         }
-        Ok(run)
+        Ok((one, run))
     }
 }
 
-fn key(number: u64) -> String {
+/// The key with this number: all are of the same length.
+pub fn key(number: u64) -> String {
     format!("key-{number:08}")
 }

@@ -2,13 +2,15 @@
 //!
 //! It is run by hand, and prints figures for people; nothing here is part of Atoll.
 
+mod asker;
 mod closed;
 mod cluster;
 mod processor;
 
 use std::time::Duration;
 
-pub use closed::{Asked, Loop, Run};
+pub use asker::AtollAsker;
+pub use closed::{Asked, Asker, Loop, Run, key};
 pub use cluster::{DevCluster, Seat, Wan};
 pub use processor::{ProcessorTime, median};
 

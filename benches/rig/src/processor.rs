@@ -34,6 +34,22 @@ impl ProcessorTime {
         Ok(Self { micros: of_file("/proc/self/stat")? })
     }
 
+    /// That of the whole machine, with its kernel, and with what its host gave to others.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn machine() -> Result<Self, Failure> {
+        let stat = std::fs::read_to_string("/proc/stat")?;
+        let line = stat.lines().next().ok_or("an empty stat file")?;
+        // user nice system idle iowait irq softirq steal; what follows is part of user.
+        let fields = line.split_whitespace().skip(1).take(8).enumerate();
+        let mut ticks = 0.0;
+        for (_, field) in fields.filter(|(at, _)| !matches!(at, 3 | 4)) {
+            ticks += field.parse::<f64>()?;
+        }
+        Ok(Self { micros: ticks * MICROS_PER_TICK })
+    }
+
     /// Microseconds since `earlier`.
     pub fn micros_since(&self, earlier: &Self) -> f64 {
         self.micros - earlier.micros

@@ -9,11 +9,11 @@ mod commit;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atoll_client::{Client, Level};
+use atoll_client::Level;
 use clap::{Parser, ValueEnum};
 use hdrhistogram::Histogram;
 use mimalloc::MiMalloc;
-use rig::{Asked, DevCluster, Failure, Loop, ProcessorTime, Wan, median};
+use rig::{Asked, AtollAsker, DevCluster, Failure, Loop, ProcessorTime, Wan, median};
 use rustix::process::Pid;
 
 use ceiling::{Echo, Exchange};
@@ -123,7 +123,9 @@ async fn run(arguments: &RunArguments) -> Result<(), Failure> {
     println!(
         "request               rate/s   p50 us   p99 us  CPU us  errors  ceiling/s  ceiling p99 us  ratio  p99 ratio"
     );
-    for scene in all.into_iter().filter(|of| arguments.scenes.is_empty() || arguments.scenes.contains(of)) {
+    for scene in
+        all.into_iter().filter(|of| arguments.scenes.is_empty() || arguments.scenes.contains(of))
+    {
         measure(arguments, scene).await?;
     }
     std::fs::remove_dir_all(&arguments.dir)?;
@@ -134,9 +136,13 @@ impl Scene {
     fn topology(self) -> String {
         let count = if self == Self::Node { 1 } else { 3 };
         let nodes: String = (1..=count)
-            .map(|number| format!("[[node]]\nid = \"eu-{number}\"\ndc = \"eu\"\nrack = \"{number}\"\n"))
+            .map(|number| {
+                format!("[[node]]\nid = \"eu-{number}\"\ndc = \"eu\"\nrack = \"{number}\"\n")
+            })
             .collect();
-        format!("cluster = \"wire\"\npartitions = 256\n[[dc]]\nname = \"eu\"\nreplication_factor = {count}\n{nodes}")
+        format!(
+            "cluster = \"wire\"\npartitions = 256\n[[dc]]\nname = \"eu\"\nreplication_factor = {count}\n{nodes}"
+        )
     }
 
     fn requests(self) -> Vec<Request> {
@@ -195,7 +201,8 @@ async fn measure_cluster(
     cluster: &DevCluster,
 ) -> Result<(), Failure> {
     let span = Duration::from_secs(arguments.seconds);
-    let client = cluster.client().await?;
+    let mut askers =
+        AtollAsker::deal(&[cluster.client().await?], u64::try_from(arguments.under_way)?);
     let mut pids = Vec::new();
     for seat in cluster.seats()? {
         pids.push(cluster.pid(&seat.id)?);
@@ -209,11 +216,11 @@ async fn measure_cluster(
             value_bytes: arguments.value_bytes,
             span,
         };
-        lap.fill(&client).await?;
+        lap.fill(&mut askers).await?;
         let (mut ceilings, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..arguments.rounds {
             ceilings.push(ceiling_of(arguments, request).await?);
-            ours.push(measure_ours(&lap, &client, &pids).await?);
+            ours.push(measure_ours(&lap, &mut askers, &pids).await?);
         }
         report(request, &ceilings, &ours);
     }
@@ -242,9 +249,13 @@ async fn ceiling_of(arguments: &RunArguments, request: Request) -> Result<Measur
     }
 }
 
-async fn measure_ours(lap: &Loop, client: &Client, pids: &[Pid]) -> Result<Measured, Failure> {
+async fn measure_ours(
+    lap: &Loop,
+    askers: &mut Vec<AtollAsker>,
+    pids: &[Pid],
+) -> Result<Measured, Failure> {
     let before = (ProcessorTime::of(pids)?, ProcessorTime::own()?);
-    let run = lap.run(std::slice::from_ref(client)).await?;
+    let run = lap.run(askers).await?;
     let spent = ProcessorTime::of(pids)?.micros_since(&before.0)
         + ProcessorTime::own()?.micros_since(&before.1);
     if let Some(error) = &run.error {
