@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
-use crate::env::BoxFuture;
+use crate::env::{Alarm, BoxFuture};
 use crate::net::{CallOff, ReadCall};
 
 /// Most incarnations and cells of a record that is told along with a read: some 30 bytes each. Whoever is told nothing
@@ -126,6 +126,7 @@ impl Coordinator {
 
     async fn drive_get(&self, machine: &mut GetMachine, run: &mut Run) {
         let mut effects = Vec::new();
+        let mut alarm = Alarm::new(self.parts.env.clone());
         loop {
             let input = match run.inputs.pop_front() {
                 Some(input) => input,
@@ -134,7 +135,7 @@ impl Coordinator {
                     tokio::select! {
                         biased;
                         Some(input) = run.under_way.next() => input,
-                        () = self.sleep_until_wake(wake) => GetInput::Tick,
+                        () = alarm.ring(wake) => GetInput::Tick,
                     }
                 }
             };

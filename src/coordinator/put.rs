@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::operations::Registered;
 use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
+use crate::env::Alarm;
 use crate::replica::{MintError, MintRequest, Minted, StoredKey};
 
 /// A put or delete of a key that this node replicates.
@@ -172,6 +173,7 @@ impl Coordinator {
         let own = self.parts.cluster.own();
         let mut fate = None;
         let mut effects = Vec::new();
+        let mut alarm = Alarm::new(self.parts.env.clone());
         loop {
             let input = match run.inputs.pop_front() {
                 Some(input) => input,
@@ -187,7 +189,7 @@ impl Coordinator {
                                 Err(_) => PutInput::Failed { from: own },
                             }
                         }
-                        () = self.sleep_until_wake(wake) => PutInput::Tick,
+                        () = alarm.ring(wake) => PutInput::Tick,
                     }
                 }
             };
@@ -293,13 +295,6 @@ impl Coordinator {
                 Err(unavailable(&run.target.view, run.level, short))
             }
             Err(PutError::Unknown(short)) => Err(unknown(run.target, run.level, short)),
-        }
-    }
-
-    pub(super) async fn sleep_until_wake(&self, wake: Option<MonoTime>) {
-        match wake {
-            Some(at) => self.parts.env.sleep_until(at).await,
-            None => std::future::pending().await,
         }
     }
 

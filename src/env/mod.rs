@@ -8,6 +8,7 @@
 //!   spawns. `tasks.rs` is the only caller of [`Env::spawn`].
 //! - [`Env::mono`] never decreases.
 
+mod alarm;
 mod real;
 
 use std::future::Future;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use atoll_protocol::time::{MonoTime, WallTime};
 use tokio::sync::oneshot;
 
+pub use alarm::Alarm;
 pub use real::{RealEnv, spare_processors};
 
 /// A boxed future, as the seams pass them.

@@ -203,7 +203,7 @@ impl Replica {
         let (durable, durable_receiver) = oneshot::channel();
         let since = self.shared.env.mono();
         let job = stripe::Job::Mint { key, request, minted, durable, since };
-        self.enqueue(job)?;
+        self.enqueue(job).map_err(|_| Limit::StripeQueue)?;
         Ok(Minting { minted: minted_receiver, durable: durable_receiver })
     }
 
@@ -213,8 +213,11 @@ impl Replica {
     /// [`ReplicaError`]; the record is not stored, or storage failed and the node is about to stop.
     pub async fn apply(&self, key: StoredKey, record: Bytes) -> Result<Applied, ReplicaError> {
         let (durable, receiver) = oneshot::channel();
-        self.enqueue(stripe::Job::Apply { key, record, durable })
-            .map_err(ReplicaError::Overloaded)?;
+        let then = Box::new(move |applied| {
+            // Who asked may have gone.
+            let _ = durable.send(applied);
+        });
+        self.enqueue(stripe::Job::Apply { key, record, then }).map_err(|_| overloaded())?;
         receiver.await.unwrap_or(Err(ReplicaError::Stopping))
     }
 
@@ -224,7 +227,7 @@ impl Replica {
     /// [`ReplicaError::Overloaded`]; [`ReplicaError::Storage`] while a minted record waits for a disk that refuses it.
     pub async fn minted_durably(&self, partition: Partition) -> Result<u64, ReplicaError> {
         let (cut, minted) = oneshot::channel();
-        self.enqueue(stripe::Job::Cut { partition, cut }).map_err(ReplicaError::Overloaded)?;
+        self.enqueue(stripe::Job::Cut { partition, cut }).map_err(|_| overloaded())?;
         let refused = || ReplicaError::Storage("the disk refuses writes".to_owned());
         minted.await.map_err(|_| refused())
     }
@@ -242,7 +245,7 @@ impl Replica {
     ) -> Result<Trimmed, ReplicaError> {
         let (purged, trimmed) = oneshot::channel();
         let job = stripe::Job::Purge { key, frontier: frontier.clone(), dots, purged };
-        self.enqueue(job).map_err(ReplicaError::Overloaded)?;
+        self.enqueue(job).map_err(|_| overloaded())?;
         trimmed.await.map_err(|_| ReplicaError::Storage("a deletion cannot be purged".to_owned()))
     }
 
@@ -339,13 +342,19 @@ impl Replica {
         self.shared.unwritten.load(Ordering::Relaxed) > 0
     }
 
-    /// Hands a job to its stripe; a job that is not taken was not begun.
-    fn enqueue(&self, job: stripe::Job) -> Result<(), Limit> {
+    /// Hands a job to its stripe; gives it back, not begun, if that takes no more.
+    fn enqueue(&self, job: stripe::Job) -> Result<(), Box<stripe::Job>> {
         let partition = job.partition(self.shared.partitions);
         let index = partition.0 as usize % self.stripes.len().max(1);
-        let stripe = self.stripes.get(index).ok_or(Limit::StripeQueue)?;
-        stripe.try_send(job).map_err(|_| Limit::StripeQueue)
+        match self.stripes.get(index) {
+            Some(stripe) => stripe.try_send(job).map_err(|refused| Box::new(refused.into_inner())),
+            None => Err(Box::new(job)),
+        }
     }
+}
+
+fn overloaded() -> ReplicaError {
+    ReplicaError::Overloaded(Limit::StripeQueue)
 }
 
 impl Shared {

@@ -100,11 +100,9 @@ impl Stripe {
                     // A coordinator that is gone needs no record; its put is still applied here.
                     let _ = minted.send(result);
                 }
-                Job::Apply { key, record, durable } => match self.apply(&mut draft, key, record) {
-                    Ok(applied) => draft.waiters.push(Waiter::Apply(applied, durable)),
-                    Err(error) => {
-                        let _ = durable.send(Err(error));
-                    }
+                Job::Apply { key, record, then } => match self.apply(&mut draft, key, record) {
+                    Ok(applied) => draft.waiters.push(Waiter::Apply(applied, then)),
+                    Err(error) => then(Err(error)),
                 },
                 Job::Cut { partition, cut } => Self::cut(&mut draft, partition, cut),
                 Job::Purge { key, frontier, dots, purged } => {
@@ -306,12 +304,12 @@ impl Stripe {
                     let _ = durable.send(());
                 }
                 (Waiter::Mint(..), Err(_)) => {}
-                (Waiter::Apply(applied, durable), Ok(())) => drop(durable.send(Ok(applied))),
+                (Waiter::Apply(applied, then), Ok(())) => then(Ok(applied)),
                 (Waiter::Cut(partition, cut), Ok(())) => self.answer_cut(partition, cut),
                 (Waiter::Purge(trimmed, purged), Ok(())) => drop(purged.send(trimmed)),
                 (Waiter::Cut(..) | Waiter::Purge(..), Err(_)) => {}
-                (Waiter::Apply(_, durable), Err(error)) => {
-                    drop(durable.send(Err(ReplicaError::Storage(error.to_string()))));
+                (Waiter::Apply(_, then), Err(error)) => {
+                    then(Err(ReplicaError::Storage(error.to_string())));
                 }
             }
         }

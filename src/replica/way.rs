@@ -2,13 +2,37 @@
 
 use std::time::Duration;
 
+use atoll_protocol::limits::Limit;
 use atoll_protocol::time::MonoTime;
 use bytes::Bytes;
 
+use super::stripe::Job;
 use super::{Applied, Replica, ReplicaError, StoredKey};
 
 impl Replica {
-    /// [Applies](Replica::apply) a record that a put or get brought: background work gives way to it.
+    /// [Applies](Replica::apply) a record that a put or get brought, to which background work gives way, and tells `then`
+    /// what became of it. That is called by whoever writes, without a task that waits in between: it must not wait itself.
+    /// Not called if the node stops first.
+    pub fn apply_then(
+        &self,
+        key: StoredKey,
+        record: Bytes,
+        then: impl FnOnce(Result<Applied, ReplicaError>) + Send + 'static,
+    ) {
+        let shared = self.shared.clone();
+        let since = shared.env.mono();
+        let then = Box::new(move |applied| {
+            let now = shared.env.mono();
+            shared.foreground.note(now, now.since(since));
+            then(applied);
+        });
+        let refused = self.enqueue(Job::Apply { key, record, then }).err();
+        if let Some(Job::Apply { then, .. }) = refused.map(|job| *job) {
+            then(Err(ReplicaError::Overloaded(Limit::StripeQueue)));
+        }
+    }
+
+    /// [`apply_then`](Replica::apply_then) for who waits.
     ///
     /// # Errors
     /// As [`apply`](Replica::apply).

@@ -107,8 +107,8 @@ impl Service {
             let ack = PeerNotice::Applied { operation, outcome };
             let _ = self.parts.peers.notify(incoming.coordinator, &ack, Bytes::new(), operation.0);
         }
-        self.parts.tasks.spawn("peer-apply", async move {
-            let applied = service.apply(incoming.keyspace, &incoming.key, incoming.record).await;
+        let Incoming { operation, coordinator, keyspace, key, record, .. } = incoming;
+        let then = move |applied: Result<(), ReplicaError>| {
             let outcome = match applied {
                 Ok(()) => ApplyOutcome::Durable,
                 Err(error) => {
@@ -116,8 +116,16 @@ impl Service {
                     ApplyOutcome::Refused
                 }
             };
-            service.acknowledge((incoming.operation, incoming.coordinator), outcome);
-        });
+            service.acknowledge((operation, coordinator), outcome);
+        };
+        match check_key(&key) {
+            Ok(()) => {
+                let key = StoredKey::new(keyspace, &key);
+                let replica = &self.parts.replica;
+                replica.apply_then(key, record, move |applied| then(applied.map(drop)));
+            }
+            Err(invalid) => then(Err(ReplicaError::Storage(invalid.to_string()))),
+        }
     }
 
     fn on_hold(

@@ -25,6 +25,9 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Bytes of a frame around key, context and value: header, message, certificates of nothing.
 const FRAME_BYTES: usize = 128;
 
+/// What a node has unless its file says otherwise; those of `atoll dev` have less, because there are many of them.
+const MEMORY: &str = "memtable_bytes_max = 33554432\ncache_bytes = 268435456";
+
 /// Streams of the ceiling: as many lanes as a client has.
 const LANES: usize = 4;
 
@@ -186,9 +189,9 @@ async fn measure(arguments: &RunArguments, scene: Scene) -> Result<(), Failure> 
     let (topology, dir) = (arguments.dir.join("topology.toml"), arguments.dir.join("cluster"));
     std::fs::write(&topology, scene.topology())?;
     let mut cluster = DevCluster::start(&arguments.atoll, (&topology, Wan::None), &dir).await?;
-    if scene != Scene::Fsync {
-        cluster.configure("storage", "durability = \"periodic\"").await?;
-    }
+    let durability = if scene == Scene::Fsync { "fsync" } else { "periodic" };
+    let settings = format!("durability = \"{durability}\"\n{MEMORY}");
+    cluster.configure("storage", &settings).await?;
     let measured = measure_cluster(arguments, scene, &cluster).await;
     cluster.stop().await?;
     std::fs::remove_dir_all(&dir)?;

@@ -13,6 +13,9 @@ use tokio::sync::oneshot;
 use super::super::{MintError, MintRequest, Minted, ReplicaError, StoredKey, deletions};
 use super::{Applied, Image};
 
+/// Told what became of a record from elsewhere, by the stripe itself: it must not wait for anything.
+pub(in crate::replica) type Then = Box<dyn FnOnce(Result<Applied, ReplicaError>) + Send>;
+
 /// One write.
 pub(in crate::replica) enum Job {
     /// A put of this node as coordinator.
@@ -25,7 +28,7 @@ pub(in crate::replica) enum Job {
         since: MonoTime,
     },
     /// A record from elsewhere.
-    Apply { key: StoredKey, record: Bytes, durable: oneshot::Sender<Result<Applied, ReplicaError>> },
+    Apply { key: StoredKey, record: Bytes, then: Then },
     /// The last counter minted in a partition, once it is durable.
     Cut { partition: Partition, cut: oneshot::Sender<u64> },
     /// Forget what is dead of the record of a key, as far as the frontier allows.
@@ -69,7 +72,7 @@ pub(super) enum Write {
 
 pub(super) enum Waiter {
     Mint(oneshot::Sender<()>, MonoTime),
-    Apply(Applied, oneshot::Sender<Result<Applied, ReplicaError>>),
+    Apply(Applied, Then),
     Cut(Partition, oneshot::Sender<u64>),
     Purge(Trimmed, oneshot::Sender<Trimmed>),
 }
