@@ -80,7 +80,7 @@ pub struct PeerState {
     pub liveness: Liveness,
     /// Smoothed round-trip time while connected.
     pub rtt: Option<Duration>,
-    /// What the path did to our packets, while connected.
+    /// What went over its links, and what the path did to our packets, while connected.
     pub path: Option<PathStatistics>,
     /// Time since it was last heard.
     pub silent_for: Duration,
@@ -141,10 +141,12 @@ impl Peers {
     pub fn state(&self, peer: NodeIndex) -> Option<PeerState> {
         let (liveness, newest) = (self.liveness(peer), self.newest(peer));
         let state = self.slots.get(usize::from(peer.0))?.state.lock();
+        // Of two links each end may send on another one.
+        let paths = state.links.iter().filter(|open| !open.link.is_closed());
         Some(PeerState {
             liveness,
             rtt: newest.as_ref().map(|open| open.link.rtt()),
-            path: newest.map(|open| open.link.path()),
+            path: paths.map(|open| open.link.path()).reduce(|all, path| all + path),
             silent_for: self.env.mono().since(self.last_heard(peer)),
             since: self.env.mono().since(state.since),
             ever_connected: state.was_connected == WasConnected::Once,

@@ -112,6 +112,8 @@ impl Service {
             silent_for: state.silent_for,
             sent_packets: path.sent_packets,
             lost_packets: path.lost_packets,
+            sent_bytes: path.sent_bytes,
+            received_bytes: path.received_bytes,
         });
         let (node, rtt, since) = (view.node_name(node)?.clone(), state.rtt, state.since);
         Some(PeerStatus { node, rtt, since, path })

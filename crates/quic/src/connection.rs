@@ -73,13 +73,30 @@ pub enum SendError {
     Closed,
 }
 
-/// What a path did to the packets of this side.
+/// What went over a path, and what it did to the packets of this side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathStatistics {
     /// Packets sent.
     pub sent_packets: u64,
     /// Packets that count as lost.
     pub lost_packets: u64,
+    /// Bytes of UDP sent, headers of UDP and IP excluded: all there is of the connection, acknowledgements among it.
+    pub sent_bytes: u64,
+    /// The same of what was received.
+    pub received_bytes: u64,
+}
+
+impl std::ops::Add for PathStatistics {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            sent_packets: self.sent_packets + other.sent_packets,
+            lost_packets: self.lost_packets + other.lost_packets,
+            sent_bytes: self.sent_bytes + other.sent_bytes,
+            received_bytes: self.received_bytes + other.received_bytes,
+        }
+    }
 }
 
 /// How many lanes a side opens and how much each of them may hold.
@@ -238,10 +255,15 @@ impl Connection {
         self.handle.link.quinn.read_datagram().await.ok()
     }
 
-    /// What the path did to our packets so far.
+    /// What went over the path so far.
     pub fn path(&self) -> PathStatistics {
-        let path = self.handle.link.quinn.stats().path;
-        PathStatistics { sent_packets: path.sent_packets, lost_packets: path.lost_packets }
+        let stats = self.handle.link.quinn.stats();
+        PathStatistics {
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            sent_bytes: stats.udp_tx.bytes,
+            received_bytes: stats.udp_rx.bytes,
+        }
     }
 
     /// Whom the peer's certificate names.

@@ -89,6 +89,8 @@ struct PeerJson<'a> {
     silent_for_ms: Option<u64>,
     sent_packets: Option<u64>,
     lost_packets: Option<u64>,
+    sent_bytes: Option<u64>,
+    received_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -146,6 +148,8 @@ fn up(status: &NodeStatus) -> UpJson<'_> {
         silent_for_ms: peer.path.map(|path| millis(path.silent_for)),
         sent_packets: peer.path.map(|path| path.sent_packets),
         lost_packets: peer.path.map(|path| path.lost_packets),
+        sent_bytes: peer.path.map(|path| path.sent_bytes),
+        received_bytes: peer.path.map(|path| path.received_bytes),
     });
     let suspicions = status.suspicions.iter().map(|suspicion| SuspicionJson {
         node: suspicion.node.as_str(),

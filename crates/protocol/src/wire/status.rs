@@ -107,10 +107,14 @@ pub struct PeerStatus {
 pub struct PathStatus {
     /// Time since the peer was last heard.
     pub silent_for: Duration,
-    /// Packets sent on the connection.
+    /// Packets sent on the connection, or on both while there are two.
     pub sent_packets: u64,
     /// Those of them that were lost.
     pub lost_packets: u64,
+    /// Bytes of UDP sent, acknowledgements among them.
+    pub sent_bytes: u64,
+    /// Bytes of UDP received.
+    pub received_bytes: u64,
 }
 
 /// What a node believes of another one that it does not believe to be alive.

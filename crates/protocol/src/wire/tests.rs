@@ -142,7 +142,13 @@ fn dot() -> Dot {
 }
 
 fn status() -> NodeStatus {
-    let path = |_| PathStatus { silent_for: SECOND, sent_packets: 20, lost_packets: 21 };
+    let path = |_| PathStatus {
+        silent_for: SECOND,
+        sent_packets: 20,
+        lost_packets: 21,
+        sent_bytes: 22,
+        received_bytes: 23,
+    };
     let peer = |rtt: Option<Duration>| PeerStatus {
         node: name("n2"),
         rtt,

@@ -25,7 +25,10 @@ async fn the_longest_and_the_empty_one_arrive_each_way() {
             assert_eq!(within(to.recv_datagram()).await, Some(sent));
         }
     }
-    assert!(ours.path().sent_packets > 0);
+    let (sent, received) = (ours.path(), theirs.path());
+    assert!(sent.sent_packets > 0);
+    assert!(sent.sent_bytes > DATAGRAM_BYTES_MAX as u64);
+    assert!(received.received_bytes > DATAGRAM_BYTES_MAX as u64);
 }
 
 #[tokio::test]
