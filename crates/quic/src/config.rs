@@ -27,7 +27,8 @@ use crate::udp;
 /// Lanes that a node opens on a connection: 2 to 8 cost the same as one, and a lost packet holds up a quarter.
 pub const LANES_NODE: u8 = 4;
 
-/// Lanes that an application opens on a connection: it has one to every node already.
+/// Lanes that an application opens on a connection, and at most those that a node opens to it: it has a connection to
+/// every node already, and a node has thousands of them, each lane with its task and its outbox.
 pub const LANES_CLIENT: u8 = 2;
 
 /// Frames that one lane's outbox holds: 4 096 × 1 KiB = 4 MiB, some 10 ms of one core's sending.

@@ -30,6 +30,7 @@ use tokio::sync::{Mutex, TryAcquireError, mpsc};
 
 use crate::alpn::Alpn;
 use crate::close::{CloseCode, CloseReason};
+use crate::config::LANES_CLIENT;
 use crate::emulator::canonical;
 use crate::lanes::reader::{Preamble, accept_lanes, read_lane};
 use crate::lanes::writer::write_lane;
@@ -122,7 +123,7 @@ struct Handle {
     alpn: Alpn,
     identity: Identity,
     remote: SocketAddr,
-    lanes: Vec<mpsc::Sender<Frame>>,
+    lanes: Vec<mpsc::Sender<Box<Frame>>>,
     outbox_frames: usize,
     inbox: Mutex<mpsc::Receiver<Delivery>>,
 }
@@ -132,9 +133,10 @@ impl Connection {
     pub(crate) fn start(parts: Established, options: LaneOptions, spawner: &Spawner) -> Self {
         let remote = canonical(parts.quinn.remote_address());
         let link = Arc::new(Link::new(parts.quinn));
-        let mut lanes = Vec::with_capacity(usize::from(options.lanes));
+        let count = lanes_of(parts.alpn, options);
+        let mut lanes = Vec::with_capacity(usize::from(count));
         let mut sending = parts.sending;
-        for _ in 0..options.lanes.max(1) {
+        for _ in 0..count {
             let (lane, outbox) = mpsc::channel(options.outbox_frames.max(1));
             lanes.push(lane);
             let writer = write_lane(Arc::clone(&link), sending.take(), outbox);
@@ -168,7 +170,7 @@ impl Connection {
                 return Err(SendError::FullBytes { limit: OUTBOX_BYTES_MAX });
             }
         };
-        match lane.try_send(frame) {
+        match lane.try_send(Box::new(frame)) {
             Ok(()) => permits.forget(),
             Err(TrySendError::Closed(_)) => return Err(SendError::Closed),
             Err(TrySendError::Full(_)) => {
@@ -191,7 +193,7 @@ impl Connection {
         let permits = permits.map_err(|_| SendError::Closed)?;
         let slot = lane.reserve().await.map_err(|_| SendError::Closed)?;
         permits.forget();
-        slot.send(frame);
+        slot.send(Box::new(frame));
         Ok(())
     }
 
@@ -202,7 +204,7 @@ impl Connection {
     pub async fn recv(&self) -> Option<Frame> {
         let delivery = self.handle.inbox.lock().await.recv().await?;
         self.handle.link.inbox_room.add_permits(delivery.room);
-        Some(delivery.frame)
+        Some(*delivery.frame)
     }
 
     /// Appends what has arrived, at most `limit` frames, to `frames` and returns how many; waits for the first. 0 means
@@ -217,14 +219,14 @@ impl Connection {
         };
         let mut room = first.room;
         let mut taken = 1;
-        frames.push(first.frame);
+        frames.push(*first.frame);
         while taken < limit {
             let Ok(delivery) = inbox.try_recv() else {
                 break;
             };
             room += delivery.room;
             taken += 1;
-            frames.push(delivery.frame);
+            frames.push(*delivery.frame);
         }
         self.handle.link.inbox_room.add_permits(room);
         taken
@@ -315,7 +317,7 @@ impl Connection {
         &self,
         frame: &Frame,
         lane_hint: u64,
-    ) -> Result<(&mpsc::Sender<Frame>, u32), SendError> {
+    ) -> Result<(&mpsc::Sender<Box<Frame>>, u32), SendError> {
         check_part("meta", frame.meta.len(), META_BYTES_MAX)?;
         check_part("payload", frame.payload.len(), PAYLOAD_BYTES_MAX)?;
         let lanes = &self.handle.lanes;
@@ -325,6 +327,15 @@ impl Connection {
         let room = u32::try_from(frame.encoded_len()).map_err(|_| SendError::Closed)?;
         Ok((lane, room))
     }
+}
+
+/// Lanes that this side opens: to an application no more than it opens itself, however many this side opens to its peers.
+fn lanes_of(alpn: Alpn, options: LaneOptions) -> u8 {
+    let lanes = match alpn {
+        Alpn::Client => options.lanes.min(LANES_CLIENT),
+        Alpn::Peer | Alpn::Bulk => options.lanes,
+    };
+    lanes.max(1)
 }
 
 fn start_readers(

@@ -66,9 +66,11 @@ pub(crate) struct Link {
 }
 
 /// A received frame and the room that it takes until it is handed out.
+///
+/// Boxed, as in the outboxes: a channel has slots for 32 at once, or 64 when it was busy, and most connections are idle.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    pub(crate) frame: Frame,
+    pub(crate) frame: Box<Frame>,
     pub(crate) room: usize,
 }
 

@@ -22,8 +22,8 @@ use crate::close::CloseCode;
 use crate::lanes::assemble::{Assembler, Progress};
 use crate::lanes::{Delivery, LANE_VERSION, Link};
 
-/// Chunks that one read takes at most: 32 packets, a receive batch of quinn.
-const READ_CHUNKS: usize = 32;
+/// Chunks that one read takes at most, one per packet: the reader of an idle lane keeps their places.
+const READ_CHUNKS: usize = 8;
 
 /// Reads between two looks at the round trip, which take the lock of the connection once more.
 const READS_PER_LOOK: u32 = 8;
@@ -105,7 +105,7 @@ async fn read_frames(
                     Progress::Hungry => break,
                     Progress::Announced(body) => room = take_room(link, body).await?,
                     Progress::Complete(frame) => {
-                        let delivery = Delivery { frame, room };
+                        let delivery = Delivery { frame: Box::new(frame), room };
                         inbox.send(delivery).await.map_err(|_| ReadEnd::Gone)?;
                     }
                 }

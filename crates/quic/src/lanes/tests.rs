@@ -55,7 +55,7 @@ fn frames_survive_any_cutting() {
 fn coalescing_changes_no_byte_and_copies_no_large_payload() {
     let mut plain = BytesMut::new();
     sample().iter().for_each(|frame| frame.encode_into(&mut plain));
-    let mut frames = sample();
+    let mut frames: Vec<_> = sample().into_iter().map(Box::new).collect();
     let large = frames[5].payload.as_ptr();
     let mut chunks = Vec::new();
     encode(&mut frames, &mut chunks);

@@ -30,7 +30,7 @@ const COALESCE_BYTES_MAX: usize = 4 * 1_024;
 pub(crate) async fn write_lane(
     link: Arc<Link>,
     mut lane: Option<SendStream>,
-    mut outbox: mpsc::Receiver<Frame>,
+    mut outbox: mpsc::Receiver<Box<Frame>>,
 ) {
     let closed = link.quinn.closed();
     tokio::pin!(closed);
@@ -42,7 +42,7 @@ pub(crate) async fn write_lane(
             taken = outbox.recv_many(&mut frames, usize::MAX) => if taken == 0 { return },
             _ = &mut closed => break,
         }
-        let room: usize = frames.iter().map(Frame::encoded_len).sum();
+        let room: usize = frames.iter().map(|frame| frame.encoded_len()).sum();
         encode(&mut frames, &mut chunks);
         if let Err(problem) = write_chunks(&link.quinn, &mut lane, &mut chunks).await {
             if matches!(problem, WriteError::Stopped(_)) {
@@ -69,12 +69,13 @@ async fn write_chunks(
 }
 
 /// Encodes `frames` in order, appending to `chunks`; neighbours that are small share a chunk.
-pub(crate) fn encode(frames: &mut Vec<Frame>, chunks: &mut Vec<Bytes>) {
+#[expect(clippy::vec_box, reason = "an outbox holds boxes, so that an idle one is small")]
+pub(crate) fn encode(frames: &mut Vec<Box<Frame>>, chunks: &mut Vec<Bytes>) {
     let copied = |frame: &Frame| match frame.payload.len() {
         large if large > COALESCE_BYTES_MAX => HEADER_BYTES + frame.meta.len(),
         _ => frame.encoded_len(),
     };
-    let mut together = BytesMut::with_capacity(frames.iter().map(copied).sum());
+    let mut together = BytesMut::with_capacity(frames.iter().map(|frame| copied(frame)).sum());
     for frame in frames.drain(..) {
         together.put_slice(&frame.encode_header());
         together.put_slice(&frame.meta);
