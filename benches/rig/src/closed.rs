@@ -3,6 +3,8 @@
 //!
 //! Which key comes next, what is measured and for how long is decided here, and alike for every service; an [`Asker`]
 //! only asks, and keeps what it knows from one run to the next.
+//!
+//! It can be held to a rate: then an asker that was answered waits for its next moment, and one that is late catches up.
 
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,17 @@ pub struct Loop {
     pub value_bytes: usize,
     /// For so long.
     pub span: Duration,
+}
+
+/// When an asker asks.
+#[derive(Clone, Copy, Debug)]
+struct Moments {
+    /// When the loop began.
+    began: Instant,
+    /// When its first request begins.
+    first: Instant,
+    /// Least time from the beginning of one to that of the next.
+    pace: Duration,
 }
 
 /// What a loop came to.
@@ -108,10 +121,37 @@ impl Loop {
     /// # Errors
     /// An asker panicked; requests that fail are counted.
     pub async fn run<A: Asker>(&self, askers: &mut Vec<A>) -> Result<Run, Failure> {
+        self.start(askers, Duration::ZERO).await
+    }
+
+    /// Runs it with `rate` requests per second of all askers together, if they are answered in time.
+    ///
+    /// # Errors
+    /// As of [`run`](Loop::run).
+    pub async fn run_at<A: Asker>(
+        &self,
+        rate: f64,
+        askers: &mut Vec<A>,
+    ) -> Result<Run, Failure> {
+        self.start(askers, Duration::from_secs_f64(askers.len() as f64 / rate)).await
+    }
+
+    /// Runs it; an asker begins a request every `pace`, or when it was answered, if that is later.
+    async fn start<A: Asker>(
+        &self,
+        askers: &mut Vec<A>,
+        pace: Duration,
+    ) -> Result<Run, Failure> {
         let began = Instant::now();
+        let count = askers.len().max(1) as f64;
         let asking: Vec<_> = (0..)
             .zip(askers.drain(..))
-            .map(|(asker, one)| tokio::spawn(self.clone().keep_asking(one, asker, began)))
+            .map(|(asker, one)| {
+                // One after the other, so that the load is even.
+                let first = began + pace.mul_f64(asker as f64 / count);
+                let moments = Moments { began, first, pace };
+                tokio::spawn(self.clone().keep_asking(one, asker, moments))
+            })
             .collect();
         let mut all = Run::new()?;
         for one in asking {
@@ -127,11 +167,16 @@ impl Loop {
         self,
         mut one: A,
         asker: u64,
-        began: Instant,
+        at: Moments,
     ) -> Result<(A, Run), Failure> {
         let (mut run, mut random) = (Run::new()?, asker);
         let own = (self.keys / self.askers).max(1);
-        while began.elapsed() < self.span {
+        let mut next = at.first;
+        while at.began.elapsed() < self.span {
+            if !at.pace.is_zero() {
+                tokio::time::sleep_until(next.into()).await;
+                next += at.pace;
+            }
             random = random.wrapping_mul(NUMBERS.0).wrapping_add(NUMBERS.1);
             let number = match self.asked {
                 Asked::Get => (random >> 33) % self.keys,

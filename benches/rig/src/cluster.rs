@@ -112,7 +112,7 @@ impl DevCluster {
             if !config.contains(&header) {
                 return Err(format!("{} has no [{section}]", path.display()).into());
             }
-            std::fs::write(&path, config.replace(&header, &format!("{header}{settings}\n")))?;
+            std::fs::write(&path, with_settings(&config, &header, settings))?;
         }
         for Seat { id, .. } in &seats {
             self.steer("start", id).await?;
@@ -204,4 +204,25 @@ impl DevCluster {
         self.process.wait().await?;
         Ok(())
     }
+}
+
+/// `config` with `settings` under `header`, in place of those with the same names.
+fn with_settings(config: &str, header: &str, settings: &str) -> String {
+    let name = |line: &str| line.split_once('=').map(|(name, _)| name.trim().to_owned());
+    let given: Vec<_> = settings.lines().filter_map(name).collect();
+    let (mut told, mut is_within) = (String::new(), false);
+    for line in config.lines() {
+        if line.starts_with('[') {
+            is_within = line == header.trim_end();
+        }
+        if !is_within || name(line).is_none_or(|name| !given.contains(&name)) {
+            told.push_str(line);
+            told.push('\n');
+        }
+        if line == header.trim_end() {
+            told.push_str(settings);
+            told.push('\n');
+        }
+    }
+    told
 }

@@ -50,6 +50,14 @@ impl ProcessorTime {
         Ok(Self { micros: ticks * MICROS_PER_TICK })
     }
 
+    /// That of `pids` and of this process together.
+    ///
+    /// # Errors
+    /// A process is gone.
+    pub fn with_own(pids: &[Pid]) -> Result<Self, Failure> {
+        Ok(Self { micros: Self::of(pids)?.micros + Self::own()?.micros })
+    }
+
     /// Microseconds since `earlier`.
     pub fn micros_since(&self, earlier: &Self) -> f64 {
         self.micros - earlier.micros

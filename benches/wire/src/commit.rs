@@ -98,7 +98,8 @@ impl Bench {
             file.write_all(&record.repeat(group.len()))?;
             fdatasync(&file)?;
             for place in group {
-                let (slot, number) = self.slots.get(place).zip(given.get_mut(place)).ok_or("no such put")?;
+                let (slot, number) =
+                    self.slots.get(place).zip(given.get_mut(place)).ok_or("no such put")?;
                 let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 // The third log may be a put behind.
                 let is_current = slot.number == *number;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use atoll_client::{Client, Level, RepairCommand, ReplicaReport, ReplicaState, TombstonesReport};
 
 use super::rounds::{Owned, Tally, shown};
+use crate::{ASKED_AT_ONCE, pending, until, waiting};
 use rig::DevCluster;
 use rig::Failure;
-use crate::{ASKED_AT_ONCE, pending, until, waiting};
 
 /// Keys that are named when it goes wrong.
 const NAMED_MAX: usize = 5;

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::prng::Prng;
 use rig::Failure;
-use rig::{DevCluster, Seat};
 use rig::pause;
+use rig::{DevCluster, Seat};
 
 /// How long a fault lasts, in milliseconds: shorter and longer than it takes to be noticed.
 const FAULT_MS: (u64, u64) = (300, 6_000);

@@ -20,12 +20,12 @@ use std::time::{Duration, Instant};
 use atoll_client::{Client, Level, ReplicaState};
 use clap::Args;
 
-use rig::{DevCluster, Wan};
-use rig::pause;
-use rig::Failure;
 use crate::until;
 use faults::Injected;
 use prng::Prng;
+use rig::Failure;
+use rig::pause;
+use rig::{DevCluster, Wan};
 use rounds::{Owned, Tally, Worker};
 
 /// Between two looks at what was purged; a node that is killed takes with it what it purged since.
