@@ -1,6 +1,6 @@
 //! A stripe: the single writer of its partitions.
 //!
-//! 1. Wait for a job, then take everything that has queued up, at most `BATCH_JOBS_MAX`.
+//! 1. Wait for a job, let whatever else is ready run once, then take what has queued up, at most `BATCH_JOBS_MAX`.
 //! 2. Mint in order; an overlay holds what this batch has already decided per key, so that two puts of one key in one
 //!    batch see each other.
 //! 3. Write one engine batch: a whole record where one was read and joined, a merge operand where not.
@@ -69,7 +69,14 @@ pub(super) async fn run(worker: Worker, mut jobs: mpsc::Receiver<Job>, tasks: Ta
         if received == 0 {
             return;
         }
-        stripe.work(std::mem::take(&mut queued)).await;
+        // Whoever is ready may have a job, too: one append for all of them.
+        tokio::task::yield_now().await;
+        while queued.len() < BATCH_JOBS_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            queued.push(job);
+        }
+        stripe.work(&mut queued).await;
     }
 }
 
@@ -88,9 +95,9 @@ struct Stripe {
 }
 
 impl Stripe {
-    async fn work(&mut self, jobs: Vec<Job>) {
+    async fn work(&mut self, jobs: &mut Vec<Job>) {
         let mut draft = Draft::default();
-        for job in jobs {
+        for job in jobs.drain(..) {
             match job {
                 Job::Mint { key, request, minted, durable, since } => {
                     let result = self.mint(&mut draft, key, &request);

@@ -1,6 +1,6 @@
 //! The writing half: one task per lane of ours.
 //!
-//! 1. Take everything that waits in the outbox.
+//! 1. Once a frame waits in the outbox, let whatever else is ready run once, and take everything that waits then.
 //! 2. Encode it into as few chunks as possible: small payloads are copied together, large ones go as they are.
 //! 3. Write the chunks in one call, give their room back, and look again.
 //!
@@ -41,6 +41,11 @@ pub(crate) async fn write_lane(
             biased;
             taken = outbox.recv_many(&mut frames, usize::MAX) => if taken == 0 { return },
             _ = &mut closed => break,
+        }
+        // Whoever is ready may have a frame for this lane, too: one packet, one call to the system for all of them.
+        tokio::task::yield_now().await;
+        while let Ok(frame) = outbox.try_recv() {
+            frames.push(frame);
         }
         let room: usize = frames.iter().map(|frame| frame.encoded_len()).sum();
         encode(&mut frames, &mut chunks);
