@@ -3,6 +3,7 @@
 //! | name | unit | of |
 //! |---|---|---|
 //! | `p50` `p90` `p99` `p99.9` `p99.99` (any `pN`), `max`, `mean` | span | latency since due, all series; `get.` and so on: of one operation |
+//! | `scheduling.p99.9` (any `pN`, `max`) | span | scheduling error: how late the generator began requests |
 //! | `errors` | percent | failures per ended request; takes an operation, too |
 //! | `late` | percent | requests begun late or never, per request that was due |
 //! | `stale`, `corrupt`, `siblings` | count | answers |
@@ -38,6 +39,7 @@ pub(crate) struct Objective {
 enum Metric {
     Quantile(f64),
     Mean,
+    Scheduling(f64),
     Errors,
     Late,
     Stale,
@@ -69,6 +71,10 @@ impl Objective {
             Metric::Mean => {
                 let nanos = tally.latency.mean();
                 (nanos, format!("{} ms", units::millis(units::floor(nanos))))
+            }
+            Metric::Scheduling(quantile) => {
+                let nanos = total.scheduling.at(quantile);
+                (nanos as f64, format!("{} ms", units::millis(nanos)))
             }
             Metric::Errors => fraction(tally.failed(), tally.total()),
             Metric::Late => fraction(total.late + total.dropped, total.arrivals),
@@ -112,15 +118,18 @@ impl FromStr for Objective {
         let (op, name) = operation(left.trim());
         let metric = metric(name).ok_or_else(form)?;
         let limit = match metric {
-            Metric::Quantile(_) | Metric::Mean => units::nanos(units::positive_span(limit)?) as f64,
+            Metric::Quantile(_) | Metric::Mean | Metric::Scheduling(_) => {
+                units::nanos(units::positive_span(limit)?) as f64
+            }
             Metric::Errors | Metric::Late => units::percent(limit)?,
             Metric::Stale | Metric::Corrupt | Metric::Siblings => {
                 limit.parse::<u32>().map(f64::from).map_err(|_| form())?
             }
         };
-        if metric == Metric::Late && op.is_some() {
+        let is_of_all = matches!(metric, Metric::Late | Metric::Scheduling(_));
+        if is_of_all && op.is_some() {
             return Err(format!(
-                "`{text}`: being late is no matter of an operation; write late<1%"
+                "`{text}`: being late is no matter of an operation; write late<1% or scheduling.p99.9<1ms"
             ));
         }
         Ok(Self { text: text.to_owned(), op, metric, comparison, limit })
@@ -137,6 +146,10 @@ fn operation(name: &str) -> (Option<Op>, &str) {
 }
 
 fn metric(name: &str) -> Option<Metric> {
+    if let Some(of_scheduling) = name.strip_prefix("scheduling.") {
+        let Metric::Quantile(quantile) = metric(of_scheduling)? else { return None };
+        return Some(Metric::Scheduling(quantile));
+    }
     match name {
         "max" => return Some(Metric::Quantile(1.0)),
         "mean" => return Some(Metric::Mean),

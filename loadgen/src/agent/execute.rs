@@ -20,7 +20,7 @@ use super::memory::{Known, Memory};
 use super::timeline::Timeline;
 use crate::draws::Request;
 use crate::measure::{Done, Facts, Shards};
-use crate::plan::{Check, Plan, Writes};
+use crate::plan::{Answers, Check, Plan, Writes};
 use crate::workload::keys;
 use crate::workload::mix::Op;
 use crate::workload::staleness::{Sight, judge};
@@ -35,14 +35,15 @@ pub(crate) const TOLERANCE_NS: u64 = 10_000_000;
 pub(crate) struct Executor {
     spaces: Vec<Keyspace>,
     values: Values,
-    memory: Memory,
+    answers: Answers,
+    pub(super) memory: Memory,
     pub(crate) shards: Shards,
     pub(crate) insertions: Insertions,
     pub(crate) timeline: Timeline,
-    sequence: AtomicU64,
+    pub(super) sequence: AtomicU64,
     writer: Writer,
     check: Check,
-    writes: Writes,
+    pub(super) writes: Writes,
     /// Whether a missing value proves anything.
     staleness: Staleness,
 }
@@ -54,22 +55,24 @@ enum Staleness {
 }
 
 /// What is known of a request while it is under way.
-struct Course {
-    request: Request,
-    key: String,
+pub(super) struct Course {
+    pub(super) request: Request,
+    pub(super) key: String,
     /// When the operation itself began, in nanoseconds.
-    begun: u64,
-    facts: Facts,
+    pub(super) begun: u64,
+    pub(super) facts: Facts,
 }
 
 impl Executor {
-    /// Sends the requests that process `agent` of `plan` makes, through `spaces`, one of each client.
+    /// Sends the requests that process `agent` of `plan` makes, through `spaces`, one of each client; none where nobody
+    /// answers.
     pub(crate) fn new(plan: &Plan, agent: u64, spaces: Vec<Keyspace>, timeline: Timeline) -> Self {
         let watched = plan.workload.check == Check::Values && !plan.deletes();
         let process = u16::try_from(agent).unwrap_or(u16::MAX);
         Self {
             spaces,
             values: crate::draws::values(plan, agent),
+            answers: plan.target.answers,
             memory: Memory::default(),
             shards: Shards::new(plan.series()),
             insertions: Insertions::default(),
@@ -91,6 +94,10 @@ impl Executor {
         let mut course =
             Course { request, key: keys::text(request.key), begun, facts: Facts::default() };
         let outcome = match (self.spaces.get(usize::from(request.client)), request.op) {
+            (None, _) if self.answers == Answers::Nobody => {
+                self.rehearse(&mut course).await;
+                Ok(())
+            }
             (None, _) => Err(Error::Closed),
             (Some(space), Op::Get) => self.get(space, &mut course).await,
             (Some(space), Op::Put | Op::Insert) => self.put(space, &mut course).await,
@@ -207,7 +214,7 @@ impl Executor {
         Ok(())
     }
 
-    fn value(&self, request: Request, sequence: u64) -> Bytes {
+    pub(super) fn value(&self, request: Request, sequence: u64) -> Bytes {
         match self.check {
             Check::Nothing => self.values.random(request.length, request.salt),
             Check::Values => {
@@ -246,7 +253,7 @@ impl Executor {
     }
 
     /// Contexts are kept only where they are used.
-    fn remember(&self, note: impl FnOnce(&Memory)) {
+    pub(super) fn remember(&self, note: impl FnOnce(&Memory)) {
         if self.writes == Writes::Informed {
             note(&self.memory);
         }

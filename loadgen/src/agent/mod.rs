@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `timeline.rs` has the times, `inflight.rs` the bound on requests under way, `memory.rs` what is known of keys,
-//! `callers.rs` the closed loop.
+//! `callers.rs` the closed loop, `rehearse.rs` requests that nobody answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use crate::clock;
 use crate::draws::{self, Draws};
 use crate::error::Error;
 use crate::measure::{Interval, Phase};
-use crate::plan::{Pace, Plan};
+use crate::plan::{Answers, Pace, Plan};
 use crate::units;
 use collect::Collector;
 use execute::{Executor, patience};
@@ -39,6 +39,7 @@ mod inflight;
 mod insertions;
 mod memory;
 mod pacer;
+mod rehearse;
 mod timeline;
 
 pub(crate) use pacer::raise_precision;
@@ -55,10 +56,14 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Connects process `number` of `plan`.
+    /// Connects process `number` of `plan`, if there is somebody to connect to.
     pub(crate) async fn connect(plan: Arc<Plan>, number: u64) -> Result<Self, Error> {
-        let file = ProfileFile::load(&plan.target.profile)?;
         let asked = plan.target.deadline_seconds.map(Duration::from_secs_f64);
+        if plan.target.answers == Answers::Nobody {
+            let patience = patience(asked.unwrap_or(DEADLINE));
+            return Ok(Self { plan, number, clients: Vec::new(), patience });
+        }
+        let file = ProfileFile::load(&plan.target.profile)?;
         let deadline = asked.or(file.deadline).unwrap_or(DEADLINE);
         let mut clients = Vec::new();
         for dc in &plan.target.dcs {

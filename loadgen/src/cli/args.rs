@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::arrivals::Spacing;
 use crate::conduct::EventOrder;
-use crate::plan::{Check, Shortness, Writes};
+use crate::plan::{Answers, Check, Shortness, Writes};
 use crate::search::Range;
 use crate::slo::Objective;
 use crate::units;
@@ -70,6 +70,14 @@ pub(super) struct TargetArgs {
     /// Time that a request may take, such as 500ms; else the profile's, else 1s
     #[arg(long, value_name = "SPAN", value_parser = units::positive_span)]
     pub(super) deadline: Option<Duration>,
+    /// Answer every request here, at once, instead of asking a cluster: what the generator itself can do
+    #[arg(
+        long = "no-cluster",
+        conflicts_with = "profile",
+        action = ArgAction::SetTrue,
+        value_parser = flag(Answers::Cluster, Answers::Nobody)
+    )]
+    pub(super) answers: Answers,
 }
 
 /// What is asked for.

@@ -13,13 +13,16 @@ use crate::agent::connect;
 use crate::clock;
 use crate::conduct::{NodeSource, check_nodes};
 use crate::error::Error;
-use crate::plan::{Extent, Kind, Pace, Plan, Shortness, Target, Workload, Writes};
+use crate::plan::{Answers, Extent, Kind, Pace, Plan, Shortness, Target, Workload, Writes};
 use crate::workload::keys::Distribution;
 use crate::workload::levels::Levels;
 use crate::workload::mix::{Mix, Op, ycsb};
 
 /// 2020-01-01T00:00:00Z, since the Unix epoch: runs are numbered by seconds since.
 const EPOCH_SECONDS: u64 = 1_577_836_800;
+
+/// Where requests go that nobody answers.
+const NO_DC: &str = "nowhere";
 
 /// Requests of a run, as far as options say.
 pub(super) struct Wanted<'a> {
@@ -90,15 +93,23 @@ fn extent(args: &ExtentArgs) -> Extent {
     args.ops.map_or(Extent::Seconds(args.duration.as_secs_f64()), Extent::Ops)
 }
 
-/// Makes the plan, and a client that asks the cluster about itself.
+/// Makes the plan, and a client that asks the cluster about itself, if there is one.
 ///
 /// Whatever can be checked without a cluster is checked first.
-pub(super) async fn prepare(wanted: Wanted<'_>) -> Result<(Arc<Plan>, Client), Error> {
-    let profile = find_profile(wanted.target.profile.as_deref())?;
-    let file = ProfileFile::load(&profile)?;
+pub(super) async fn prepare(wanted: Wanted<'_>) -> Result<(Arc<Plan>, Option<Client>), Error> {
+    let known = match wanted.target.answers {
+        Answers::Nobody => None,
+        Answers::Cluster => {
+            let profile = find_profile(wanted.target.profile.as_deref())?;
+            let file = ProfileFile::load(&profile)?;
+            Some((profile, file))
+        }
+    };
+    let (profile, file) = known.unzip();
     let dcs = &wanted.target.client_dc;
     let first = dcs.first().cloned();
-    let mut plan = draft(&wanted, profile, file.level)?;
+    let level = file.as_ref().and_then(|file| file.level);
+    let mut plan = draft(&wanted, profile.unwrap_or_default(), level)?;
     let mut problems = plan.check(wanted.shortness);
     for (place, dc) in dcs.iter().enumerate() {
         if dcs.iter().take(place).any(|other| other == dc) {
@@ -108,9 +119,14 @@ pub(super) async fn prepare(wanted: Wanted<'_>) -> Result<(Arc<Plan>, Client), E
     if !problems.is_empty() {
         return Err(Error::Usage { problems });
     }
-    let control = connect(&file, first.as_deref(), wanted.target.deadline).await?;
+    let control = match &file {
+        Some(file) => Some(connect(file, first.as_deref(), wanted.target.deadline).await?),
+        None => None,
+    };
     if plan.target.dcs.is_empty() {
-        plan.target.dcs = vec![control.dc().to_string()];
+        let dc =
+            control.as_ref().map_or_else(|| NO_DC.to_owned(), |client| client.dc().to_string());
+        plan.target.dcs = vec![dc];
     }
     Ok((Arc::new(plan), control))
 }
@@ -141,6 +157,7 @@ fn draft(wanted: &Wanted<'_>, profile: PathBuf, level: Option<Level>) -> Result<
             keyspace: target.keyspace.clone(),
             dcs: target.client_dc.clone(),
             deadline_seconds: target.deadline.map(|deadline| deadline.as_secs_f64()),
+            answers: target.answers,
         },
         seed: workload.seed,
         run: u32::try_from(run).unwrap_or(u32::MAX),

@@ -64,7 +64,7 @@ pub(super) async fn sweep(args: SweepArgs) -> Result<(), Error> {
     }
 }
 
-async fn step(plan: Plan, control: Client, rate: u64) -> Result<Report, Error> {
+async fn step(plan: Plan, control: Option<Client>, rate: u64) -> Result<Report, Error> {
     let (plan, title) = (Arc::new(plan), format!("{}/s", grouped(rate)));
     conduct(Orders { plan, control, events: Vec::new(), nodes: Vec::new(), title }).await
 }
@@ -101,11 +101,24 @@ fn text(sweep: &Sweep) -> String {
         row.extend(step.milliseconds.iter().map(|value| format!("{value:.3}")));
         row.push(grouped(step.errors));
         row.push(percentage(step.late));
+        row.push(format!("{:.3}", step.scheduling));
         row.push(if step.judgement == Judgement::Met { "met" } else { "MISSED" }.to_owned());
         row
     };
     let rows: Vec<Vec<String>> = steps.iter().map(row).collect();
-    let header = ["rate", "ok/s", "p50", "p90", "p99", "p99.9", "max ms", "errors", "late", ""];
+    let header = [
+        "rate",
+        "ok/s",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max ms",
+        "errors",
+        "late",
+        "p99.9 error",
+        "",
+    ];
     let objectives: Vec<String> = sweep.objectives.iter().map(ToString::to_string).collect();
     let found = match sweep.knee {
         Some(rate) => format!("{}/s is the highest rate measured that meets", grouped(rate)),

@@ -13,8 +13,9 @@ use crate::report::{Cluster, LinkTime};
 /// Time that the nodes get to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Asks the cluster.
-pub(super) async fn look(client: &Client) -> Option<Vec<NodeReport>> {
+/// Asks the cluster, if there is one.
+pub(super) async fn look(client: Option<&Client>) -> Option<Vec<NodeReport>> {
+    let client = client?;
     tokio::time::timeout(PATIENCE, client.status()).await.ok()?.ok()
 }
 

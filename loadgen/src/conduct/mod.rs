@@ -41,8 +41,8 @@ const AHEAD: Duration = Duration::from_millis(200);
 /// What a run needs besides its plan.
 pub(crate) struct Orders {
     pub(crate) plan: Arc<Plan>,
-    /// Asks the cluster how it is, before and after.
-    pub(crate) control: Client,
+    /// Asks the cluster how it is, before and after, if there is one.
+    pub(crate) control: Option<Client>,
     pub(crate) events: Vec<EventOrder>,
     pub(crate) nodes: Vec<NodeSource>,
     /// What the progress line begins with.
@@ -57,7 +57,7 @@ pub(crate) async fn conduct(orders: Orders) -> Result<Report, Error> {
     let Orders { plan, control, events, nodes, title } = orders;
     let tasks = TaskTracker::new();
     let mut crew = Crew::start(&plan, &tasks).await?;
-    let before = cluster::look(&control).await;
+    let before = cluster::look(control.as_ref()).await;
     let start = clock::wall() + AHEAD;
     let measured = start + Duration::from_secs_f64(plan.warmup_seconds);
     crew.begin(start).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn conduct(orders: Orders) -> Result<Report, Error> {
     crew.end().await?;
     let traces = watch.stop();
     let events = events.finish().await;
-    let after = cluster::look(&control).await;
+    let after = cluster::look(control.as_ref()).await;
     tasks.close();
     tasks.wait().await;
     let cluster = cluster::compare(before, after);

@@ -85,6 +85,17 @@ pub(crate) enum Writes {
     Blind,
 }
 
+/// Who answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Answers {
+    /// The nodes of a cluster.
+    #[default]
+    Cluster,
+    /// Nobody: every request ends at once, so that the generator itself is measured.
+    Nobody,
+}
+
 /// How short a run may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shortness {
@@ -116,6 +127,9 @@ pub(crate) struct Target {
     pub(crate) dcs: Vec<String>,
     /// Time that a request may take, in seconds; else the profile's.
     pub(crate) deadline_seconds: Option<f64>,
+    /// Who answers; reports of earlier versions do not say, and theirs was a cluster.
+    #[serde(default)]
+    pub(crate) answers: Answers,
 }
 
 /// The whole configuration of a run.
@@ -171,6 +185,12 @@ impl Plan {
                 "--validate needs values of {HEADER_BYTES} bytes and more, and --value {} has shorter ones",
                 self.workload.lengths
             ));
+        }
+        if is_checked && self.target.answers == Answers::Nobody {
+            problems.push(
+                "--no-cluster keeps no values that --validate could check: leave one out"
+                    .to_owned(),
+            );
         }
         if self.target.dcs.len() > usize::from(u16::MAX) {
             problems.push("--client-dc: too many".to_owned());

@@ -2,7 +2,7 @@
 
 use atoll_client::Level;
 
-use super::{Check, Extent, Kind, Pace, Plan, Shortness, Target, Workload, Writes};
+use super::{Answers, Check, Extent, Kind, Pace, Plan, Shortness, Target, Workload, Writes};
 use crate::arrivals::Spacing;
 use crate::workload::levels::Levels;
 
@@ -29,6 +29,7 @@ pub(crate) fn plan() -> Plan {
             keyspace: "default".to_owned(),
             dcs: vec!["eu".to_owned(), "us".to_owned()],
             deadline_seconds: None,
+            answers: Answers::Cluster,
         },
         seed: 1,
         run: 2,

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Interval, Phase, Sample};
-use crate::plan::{Kind, Pace, Plan};
+use crate::plan::{Answers, Kind, Pace, Plan};
 use crate::search::{Judgement, Range};
 use crate::slo::Objective;
 use crate::system::Machine;
@@ -186,6 +186,12 @@ impl Verdict {
         if sum.latency.is_empty() {
             let words = sum.first_error.as_deref().unwrap_or("no request was due");
             invalid.push(format!("no request succeeded: {words}"));
+        }
+        if plan.target.answers == Answers::Nobody {
+            warnings.push(
+                "NO CLUSTER: every request was answered here, at once; these are times of the generator alone"
+                    .to_owned(),
+            );
         }
         if matches!(plan.pace, Pace::Closed { .. }) {
             warnings.push(

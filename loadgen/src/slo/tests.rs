@@ -1,7 +1,7 @@
 //! Objectives are read, judged, and refused with a form that works.
 
 use super::Objective;
-use crate::measure::{Facts, Sample, Tally};
+use crate::measure::{Facts, Histo, Sample, Tally};
 
 fn sample() -> Sample {
     let mut get = Tally::default();
@@ -11,7 +11,9 @@ fn sample() -> Sample {
     let mut put = Tally::default();
     put.latency.record(500_000_000);
     let series = [("get/ONE/eu".to_owned(), get), ("put/ONE/eu".to_owned(), put)].into();
-    Sample { series, arrivals: 1_000, late: 4, dropped: 1, ..Sample::default() }
+    let mut scheduling = Histo::default();
+    (1..=100).for_each(|us| scheduling.record(us * 1_000));
+    Sample { series, scheduling, arrivals: 1_000, late: 4, dropped: 1, ..Sample::default() }
 }
 
 #[test]
@@ -28,6 +30,8 @@ fn objectives_are_met_or_missed() {
         ("late<1%", true),
         ("late<0.5%", false),
         ("late<=0.5%", true),
+        ("scheduling.p99<100us", true),
+        ("scheduling.max<100us", false),
         ("stale<=2", true),
         ("stale<=0", false),
         ("corrupt<=0", true),
@@ -42,11 +46,23 @@ fn objectives_are_met_or_missed() {
 
 #[test]
 fn mistakes_are_named() {
-    for text in ["", "p99", "p99>10ms", "p101<1s", "q99<1s", "get<1s", "scan.p99<1s", "stale<=x"] {
+    for text in [
+        "",
+        "p99",
+        "p99>10ms",
+        "p101<1s",
+        "q99<1s",
+        "get<1s",
+        "scan.p99<1s",
+        "stale<=x",
+        "scheduling.late<1%",
+        "scheduling.mean<1s",
+    ] {
         let error = text.parse::<Objective>().unwrap_err();
         assert!(error.contains("p99<10ms"), "{text}: {error}");
     }
     assert!("p99<10".parse::<Objective>().unwrap_err().contains("unit"));
     assert!("errors<10ms".parse::<Objective>().unwrap_err().contains("percentage"));
+    assert!("get.scheduling.p99<1s".parse::<Objective>().unwrap_err().contains("scheduling.p99.9"));
     assert!("get.late<1%".parse::<Objective>().unwrap_err().contains("late<1%"));
 }

@@ -1,6 +1,7 @@
 //! What is typed wrong ends with exit code 2, the cause and the fix; it needs no cluster.
 
 use crate::cluster::{Outcome, loadgen};
+use crate::ended;
 
 fn run(arguments: &[&str]) -> Outcome {
     let folder = tempfile::TempDir::new().unwrap();
@@ -38,6 +39,29 @@ fn mistakes_end_with_code_2_and_the_fix() {
     }
     let lost = run(&base).expect(2);
     assert!(lost.stderr.contains("client.toml"), "{lost:?}");
+}
+
+#[test]
+fn the_generator_alone_needs_no_cluster() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let quick =
+        ["--no-cluster", "--duration", "500ms", "--warmup", "100ms", "--force", "-o", "json"];
+    let mixed = ["run", "--mix", "get=2,put=1,insert=1,update=1,delete=1", "--rate", "2k"];
+    // On a busy machine more than a hundredth may be late; then the run says so.
+    let open = loadgen(folder.path(), &[&mixed[..], &quick].concat());
+    assert!(matches!(open.code, Some(0 | 8)), "{open:?}");
+    let summary = open.json();
+    assert_eq!(summary["arrivals"], 1_000, "{summary}");
+    assert!(summary["warnings"].to_string().contains("NO CLUSTER"), "{summary}");
+    assert_eq!(ended(&summary).1, 0, "nothing fails that nobody answers: {summary}");
+    assert_eq!(ended(&summary).0 + summary["dropped"].as_u64().unwrap(), 1_000, "{summary}");
+    let sweep =
+        ["sweep", "--rates", "1k..1k:x2", "--mix", "get=1", "--slo", "scheduling.max<0.001us"];
+    let sweep = loadgen(folder.path(), &[&sweep[..], &quick].concat()).expect(8);
+    assert!(sweep.stderr.contains("scheduling.max"), "nobody is as precise: {sweep:?}");
+    let checked = ["run", "--mix", "put=1", "--rate", "1k", "--validate"];
+    let checked = loadgen(folder.path(), &[&checked[..], &quick].concat()).expect(2);
+    assert!(checked.stderr.contains("--validate"), "{checked:?}");
 }
 
 #[test]
