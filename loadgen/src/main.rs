@@ -39,6 +39,12 @@ mod clock;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// A request makes and drops some dozens of small values on several threads, in the SDK most of all.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 fn main() -> ExitCode {
     cli::run(std::env::args_os())
 }
