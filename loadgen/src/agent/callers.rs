@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::execute::Executor;
 use crate::draws::Draws;
+use crate::measure::Wait;
 use crate::plan::Plan;
 
 /// Runs `callers` callers until the run of `plan` ends.
@@ -24,7 +25,7 @@ pub(crate) async fn run(executor: &Arc<Executor>, plan: &Plan, agent: u64, calle
             while may_send(&executor, &left) {
                 let request = draws.lock().next(executor.insertions.ended());
                 let due = executor.timeline.now();
-                executor.run(request, due).await;
+                executor.run(request, (due, Wait::Unasked)).await;
             }
         };
         tasks.spawn(call);

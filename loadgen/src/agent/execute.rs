@@ -19,7 +19,7 @@ use super::insertions::Insertions;
 use super::memory::{Known, Memory};
 use super::timeline::Timeline;
 use crate::draws::Request;
-use crate::measure::{Done, Facts, Shards};
+use crate::measure::{Done, Facts, Shards, Wait};
 use crate::plan::{Answers, Check, Plan, Writes};
 use crate::workload::keys;
 use crate::workload::mix::Op;
@@ -86,11 +86,11 @@ impl Executor {
     }
 
     /// Sends `request`, which was due at `due` nanoseconds.
-    pub(crate) async fn run(self: &Arc<Self>, request: Request, due: u64) {
+    pub(crate) async fn run(self: &Arc<Self>, request: Request, (due, wait): (u64, Wait)) {
         let phase = self.timeline.phase(due);
         let begun = self.timeline.now();
         let waited = begun.saturating_sub(due);
-        self.shards.begun(phase, waited, TOLERANCE_NS);
+        self.shards.begun(phase, (waited, wait), TOLERANCE_NS);
         let mut course =
             Course { request, key: keys::text(request.key), begun, facts: Facts::default() };
         let outcome = match (self.spaces.get(usize::from(request.client)), request.op) {

@@ -1,7 +1,8 @@
 //! One process of a run: connects, sends its share of the requests, passes on what it measures every second.
 //!
 //! ```text
-//! pacer (thread) ──due──▶ runtime: execute ─▶ SDK ─▶ cluster
+//! pacer (thread): execute, first poll ─▶ SDK ─▶ cluster
+//!        └──begun──▶ runtime: execute ◀─ SDK ◀──┘
 //!                              │
 //!                           shards ◀──every second── collect (thread) ──▶ intervals
 //! ```

@@ -1,10 +1,13 @@
-//! The open loop: a thread that sleeps until the next request is due, and hands over all that are.
+//! The open loop: a thread that sleeps until the next request is due, and begins all that are.
 //!
 //! Timers of the runtime are a millisecond coarse, so this thread has its own: `park_timeout` wakes within some 60 µs,
 //! less with the timer slack set to a nanosecond. It never spins.
 //!
-//! 1. Take every request that is due, oldest first; those that waited for room come before them.
-//! 2. Hand them to the runtime as one task, which starts one for each: one wake-up, however many are due.
+//! A request begins on this thread: it is polled here for the first time, which leaves it with the SDK, and goes to the
+//! runtime only to wait for its answer. Who is busy with answers thus delays no request.
+//!
+//! 1. Begin every request that is due, oldest first; those that waited for room come before them.
+//! 2. Hand them to the runtime: one by itself, several as one task that starts one for each; one wake-up in any case.
 //! 3. Where too many are under way, requests wait; where as many wait again, they are dropped. Both are counted.
 //! 4. Sleep until the next one is due, or there is room.
 //!
@@ -14,7 +17,9 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -25,9 +30,11 @@ use super::execute::Executor;
 use super::inflight::{Inflight, Slot};
 use crate::arrivals::Arrivals;
 use crate::draws::{Draws, Request};
+use crate::measure::Wait;
 
-/// Requests handed over at once: so many take a runtime about a millisecond to begin.
-const BATCH_MAX: usize = 256;
+/// Requests begun before they are handed over: the first one's answer is not looked at before, and so many take about
+/// half a millisecond.
+const BATCH_MAX: usize = 64;
 
 /// Longest sleep while requests wait for room: a wake-up that was missed costs no more.
 const ROOM_POLL: Duration = Duration::from_millis(5);
@@ -51,25 +58,30 @@ pub(crate) struct Pacer {
 /// A request and when it is due.
 type Due = (Request, u64);
 
-/// A request that may begin.
-type Ready = (Request, u64, Slot);
+/// A request that has begun, and is not over.
+type Begun = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Pacer {
     /// Runs until no more requests are due. Blocks its thread.
     pub(crate) fn run(mut self) {
         raise_precision();
+        let runtime = self.runtime.clone();
+        // Timers and tasks of the SDK belong to the runtime, wherever a request is polled.
+        let _guard = runtime.enter();
         let mut waiting: VecDeque<Due> = VecDeque::new();
         let mut next = self.arrivals.next();
         let mut measured = 0;
         loop {
             let now = self.executor.timeline.now();
-            let mut batch = self.refill(&mut waiting);
-            while next <= now && self.is_due(next, measured) && batch.len() < BATCH_MAX {
+            let mut batch = Vec::new();
+            let mut taken = self.refill(&mut waiting, &mut batch);
+            while next <= now && self.is_due(next, measured) && taken < BATCH_MAX {
                 measured += u64::from(next >= self.executor.timeline.warmup());
                 self.admit(next, &mut waiting, &mut batch);
                 next = self.arrivals.next();
+                taken += 1;
             }
-            let is_full = batch.len() >= BATCH_MAX;
+            let is_full = taken >= BATCH_MAX;
             self.hand_over(batch);
             let is_over = !self.is_due(next, measured);
             if is_over && (waiting.is_empty() || now > next.saturating_add(self.patience)) {
@@ -89,23 +101,24 @@ impl Pacer {
         in_time && self.ops.is_none_or(|ops| measured < ops)
     }
 
-    /// Those that waited for room and have it.
-    fn refill(&self, waiting: &mut VecDeque<Due>) -> Vec<Ready> {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH_MAX && !waiting.is_empty() {
+    /// Begins those that waited for room and have it; says how many.
+    fn refill(&self, waiting: &mut VecDeque<Due>, batch: &mut Vec<Begun>) -> usize {
+        let mut taken = 0;
+        while taken < BATCH_MAX && !waiting.is_empty() {
             let Some(slot) = self.inflight.take() else { break };
             if let Some((request, due)) = waiting.pop_front() {
-                batch.push((request, due, slot));
+                batch.extend(self.begin(request, (due, Wait::ForRoom), slot));
+                taken += 1;
             }
         }
-        batch
+        taken
     }
 
-    fn admit(&mut self, due: u64, waiting: &mut VecDeque<Due>, batch: &mut Vec<Ready>) {
+    fn admit(&mut self, due: u64, waiting: &mut VecDeque<Due>, batch: &mut Vec<Begun>) {
         let request = self.draws.next(self.executor.insertions.ended());
         let room = if waiting.is_empty() { self.inflight.take() } else { None };
         if let Some(slot) = room {
-            batch.push((request, due, slot));
+            batch.extend(self.begin(request, (due, Wait::Unasked), slot));
         } else if waiting.len() < self.waiting_max {
             waiting.push_back((request, due));
         } else {
@@ -113,23 +126,31 @@ impl Pacer {
         }
     }
 
-    fn hand_over(&self, batch: Vec<Ready>) {
-        if batch.is_empty() {
+    /// Begins a request; `None` if that is all there was to it.
+    fn begin(&self, request: Request, due: (u64, Wait), slot: Slot) -> Option<Begun> {
+        let executor = Arc::clone(&self.executor);
+        let mut begun: Begun = Box::pin(async move {
+            executor.run(request, due).await;
+            drop(slot);
+        });
+        // The runtime polls it again at once, and then it has somebody to wake.
+        let mut nobody = Context::from_waker(Waker::noop());
+        begun.as_mut().poll(&mut nobody).is_pending().then_some(begun)
+    }
+
+    fn hand_over(&self, mut batch: Vec<Begun>) {
+        if batch.len() <= 1 {
+            batch.pop().map(|begun| self.tasks.spawn_on(begun, &self.runtime));
             return;
         }
-        let (executor, tasks) = (Arc::clone(&self.executor), self.tasks.clone());
-        let begin = async move {
+        let tasks = self.tasks.clone();
+        let start = async move {
             let runtime = Handle::current();
-            for (request, due, slot) in batch {
-                let executor = Arc::clone(&executor);
-                let run = async move {
-                    executor.run(request, due).await;
-                    drop(slot);
-                };
-                tasks.spawn_on(run, &runtime);
+            for begun in batch {
+                tasks.spawn_on(begun, &runtime);
             }
         };
-        self.tasks.spawn_on(begin, &self.runtime);
+        self.tasks.spawn_on(start, &self.runtime);
     }
 
     fn sleep(&self, until: u64, waiting: &VecDeque<Due>) {

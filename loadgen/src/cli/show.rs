@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{Format, ShowArgs};
 use crate::console::{self, data, printable, table};
 use crate::error::Error;
-use crate::measure::Tally;
+use crate::measure::{Histo, Tally};
 use crate::plan::{Pace, Plan};
 use crate::report::{self, Report};
 use crate::units::{grouped, millis, percentage, share, size};
@@ -63,6 +63,8 @@ pub(super) fn summary(report: &Report) -> Value {
         "dropped": total.dropped,
         "retries": total.retries,
         "scheduling_ms": quantiles(&total.scheduling),
+        "waited_for_room": total.waited,
+        "pacing_ms": quantiles(&total.pacing),
         "series": series,
         "cluster": report.cluster,
         "events": report.events,
@@ -82,7 +84,7 @@ fn of_series(name: &str, tally: &Tally, report: &Report) -> Value {
     })
 }
 
-fn quantiles(histo: &crate::measure::Histo) -> Value {
+fn quantiles(histo: &Histo) -> Value {
     let at = |(name, quantile): &(&str, f64)| {
         ((*name).to_owned(), (histo.at(*quantile) as f64 / 1e6).into())
     };
@@ -137,15 +139,24 @@ fn service(report: &Report) -> String {
         )
     };
     let parts: Vec<String> = report.total.ops().into_iter().map(part).collect();
-    let scheduling = &report.total.scheduling;
-    format!(
-        "service time (since begun, not since due): {} ms\nscheduling error of the generator: p50 {} p99 {} p99.9 {} max {} ms",
+    let total = &report.total;
+    let mut text = format!(
+        "service time (since begun, not since due): {} ms\nscheduling error of the generator: {}",
         parts.join(", "),
-        millis(scheduling.at(0.5)),
-        millis(scheduling.at(0.99)),
-        millis(scheduling.at(0.999)),
-        millis(scheduling.at(1.0)),
-    )
+        errors(&total.scheduling),
+    );
+    if total.waited > 0 {
+        let (waited, others) = (grouped(total.waited), errors(&total.pacing));
+        text.push_str(&format!(
+            "\n{waited} waited for room (--max-inflight); of the others: {others}"
+        ));
+    }
+    text
+}
+
+fn errors(histo: &Histo) -> String {
+    let at = |quantile| millis(histo.at(quantile));
+    format!("p50 {} p99 {} p99.9 {} max {} ms", at(0.5), at(0.99), at(0.999), at(1.0))
 }
 
 fn facts(report: &Report) -> String {

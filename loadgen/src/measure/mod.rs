@@ -14,5 +14,5 @@ mod shards;
 mod tally;
 
 pub(crate) use histo::Histo;
-pub(crate) use shards::{Done, Shards};
+pub(crate) use shards::{Done, Shards, Wait};
 pub(crate) use tally::{Facts, Interval, Phase, Sample, Series, Tally, Usage};

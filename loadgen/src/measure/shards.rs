@@ -14,11 +14,23 @@ use parking_lot::Mutex;
 
 use super::tally::{Facts, Phase, Sample, Series, Tally};
 
+#[cfg(test)]
+mod tests;
+
 /// Shards: more than workers of any runtime that one pacing thread can feed.
 const SHARDS: usize = 8;
 
 /// Longest text of an error that is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 300;
+
+/// Whether a request had to wait before it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It began as soon as it was seen to be due.
+    Unasked,
+    /// Too many others were under way.
+    ForRoom,
+}
 
 /// One request that ended.
 #[derive(Debug)]
@@ -62,10 +74,14 @@ impl Shards {
         Self { series, shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    /// Notes a request that was begun: how late, in nanoseconds, and whether that is beyond the tolerance.
-    pub(crate) fn begun(&self, phase: Phase, error: u64, tolerance: u64) {
+    /// Notes a request that was begun: how late, in nanoseconds, whether that is beyond the tolerance, and why.
+    pub(crate) fn begun(&self, phase: Phase, (error, wait): (u64, Wait), tolerance: u64) {
         self.with(phase, |bins| {
             bins.rest.scheduling.record(error);
+            match wait {
+                Wait::Unasked => bins.rest.pacing.record(error),
+                Wait::ForRoom => bins.rest.waited += 1,
+            }
             bins.rest.arrivals += 1;
             bins.rest.late += u64::from(error > tolerance);
         });

@@ -66,6 +66,12 @@ pub(crate) struct Sample {
     pub(crate) series: BTreeMap<String, Tally>,
     /// First poll of a request minus when it was due: the generator's own error.
     pub(crate) scheduling: Histo,
+    /// The same of requests that did not wait for room; empty in reports of earlier versions.
+    #[serde(default)]
+    pub(crate) pacing: Histo,
+    /// Requests begun that had waited for room.
+    #[serde(default)]
+    pub(crate) waited: u64,
     /// Requests that were due.
     pub(crate) arrivals: u64,
     /// Requests begun more than the tolerance after they were due.
@@ -158,6 +164,8 @@ impl Sample {
             self.series.entry(series.clone()).or_default().add(tally);
         }
         self.scheduling.add(&other.scheduling);
+        self.pacing.add(&other.pacing);
+        self.waited += other.waited;
         self.arrivals += other.arrivals;
         self.late += other.late;
         self.dropped += other.dropped;

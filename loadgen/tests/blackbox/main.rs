@@ -219,7 +219,7 @@ fn too_little_room(cluster: &Cluster) {
     ]);
     let run = run.expect(8);
     assert!(run.stderr.contains("INVALID") && run.stderr.contains("--max-inflight"), "{run:?}");
-    assert!(run.text().contains("INVALID"), "{run:?}");
+    assert!(run.text().contains("INVALID") && run.text().contains("waited for room"), "{run:?}");
     let compared = cluster.loadgen(&["compare", "mixed", "full"]).expect(8);
     assert!(compared.stderr.contains("full: "), "{compared:?}");
 }
