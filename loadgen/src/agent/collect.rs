@@ -117,6 +117,7 @@ impl Collector {
                 seconds,
                 sample,
                 usage,
+                pacer: self.executor.pacer.get().copied(),
             })
         };
         parts.into_iter().filter_map(of_phase).collect()

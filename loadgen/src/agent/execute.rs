@@ -8,8 +8,8 @@
 //! Invariants
 //! - A sequence number is given after the context is known: who supersedes a write has a higher one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atoll_client::{Deleted, Error, Keyspace, Updated, Value, Versions, Written};
@@ -19,7 +19,7 @@ use super::insertions::Insertions;
 use super::memory::{Known, Memory};
 use super::timeline::Timeline;
 use crate::draws::Request;
-use crate::measure::{Done, Facts, Shards, Wait};
+use crate::measure::{Done, Facts, Precedence, Shards, Wait};
 use crate::plan::{Answers, Check, Plan, Writes};
 use crate::workload::keys;
 use crate::workload::mix::Op;
@@ -40,6 +40,8 @@ pub(crate) struct Executor {
     pub(crate) shards: Shards,
     pub(crate) insertions: Insertions,
     pub(crate) timeline: Timeline,
+    /// How the kernel ranks the thread that begins requests, if there is one.
+    pub(crate) pacer: OnceLock<Precedence>,
     pub(super) sequence: AtomicU64,
     writer: Writer,
     check: Check,
@@ -77,6 +79,7 @@ impl Executor {
             shards: Shards::new(plan.series()),
             insertions: Insertions::default(),
             timeline,
+            pacer: OnceLock::new(),
             sequence: AtomicU64::new(1),
             writer: Writer { run: plan.run, process },
             check: plan.workload.check,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `timeline.rs` has the times, `inflight.rs` the bound on requests under way, `memory.rs` what is known of keys,
-//! `callers.rs` the closed loop, `rehearse.rs` requests that nobody answers.
+//! `callers.rs` the closed loop, `rehearse.rs` requests that nobody answers, `precedence.rs` the priority of threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,10 +40,11 @@ mod inflight;
 mod insertions;
 mod memory;
 mod pacer;
+mod precedence;
 mod rehearse;
 mod timeline;
 
-pub(crate) use pacer::raise_precision;
+pub(crate) use precedence::raise_worker;
 
 /// Time that a request may take where neither plan nor profile say: the SDK's default.
 const DEADLINE: Duration = Duration::from_secs(1);

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn carry_out(command: Command) -> Result<(), Error> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
-        .on_thread_start(crate::agent::raise_precision)
+        .on_thread_start(crate::agent::raise_worker)
         .build()
         .map_err(Error::io("start the runtime"))?;
     runtime.block_on(async {

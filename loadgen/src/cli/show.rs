@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::{Format, ShowArgs};
 use crate::console::{self, data, printable, table};
 use crate::error::Error;
-use crate::measure::{Histo, Tally};
+use crate::measure::{Histo, Precedence, Tally};
 use crate::plan::{Pace, Plan};
 use crate::report::{self, Report};
 use crate::units::{grouped, millis, percentage, share, size};
@@ -197,16 +197,23 @@ fn facts(report: &Report) -> String {
 fn effort(report: &Report) -> String {
     let facts = report.total.sum(None).facts;
     let (mut spent, mut memory) = (0.0, 0);
+    let pacer = match report.measured().filter_map(|interval| interval.pacer).min() {
+        None => "",
+        Some(Precedence::Plain) => ", priority not raised (not permitted)",
+        Some(Precedence::Raised) => ", priority raised (real-time not permitted)",
+        Some(Precedence::Realtime) => ", real-time pacer",
+    };
     for interval in report.measured() {
         spent += interval.usage.cpu_seconds;
         memory = memory.max(interval.usage.memory_bytes);
     }
     let mut line = format!(
-        "read {}  written {}  generator: {:.2} cores, {}",
+        "read {}  written {}  generator: {:.2} cores, {}{}",
         size(facts.bytes_read),
         size(facts.bytes_written),
         spent / report.seconds.max(1e-9),
         size(memory),
+        pacer,
     );
     for node in &report.nodes {
         let cores: f64 = node.seconds.iter().map(|second| second.cores).sum();

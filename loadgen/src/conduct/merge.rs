@@ -42,6 +42,7 @@ impl Merge {
                 sum.seconds = end - sum.begin;
                 sum.sample.add(&interval.sample);
                 sum.usage.add(interval.usage);
+                sum.pacer = sum.pacer.into_iter().chain(interval.pacer).min();
                 *count += 1;
             })
             .or_insert_with(|| (interval, 1));

@@ -15,4 +15,4 @@ mod tally;
 
 pub(crate) use histo::Histo;
 pub(crate) use shards::{Done, Shards, Wait};
-pub(crate) use tally::{Facts, Interval, Phase, Sample, Series, Tally, Usage};
+pub(crate) use tally::{Facts, Interval, Phase, Precedence, Sample, Series, Tally, Usage};

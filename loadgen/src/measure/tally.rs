@@ -107,6 +107,22 @@ pub(crate) struct Interval {
     pub(crate) sample: Sample,
     /// What the client processes spent.
     pub(crate) usage: Usage,
+    /// How the kernel ranks the thread that begins requests; the lowest of all processes. `None` in a closed loop, and in
+    /// reports of earlier versions.
+    #[serde(default)]
+    pub(crate) pacer: Option<Precedence>,
+}
+
+/// How the kernel ranks a thread, the lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Precedence {
+    /// As any other.
+    Plain,
+    /// With a larger share of the processors.
+    Raised,
+    /// Ahead of every thread that is not real-time.
+    Realtime,
 }
 
 /// What processes spent.

@@ -27,6 +27,7 @@ fn report(micros: u64, failed: u64) -> Report {
             seconds: 1.0,
             sample,
             usage,
+            pacer: None,
         });
     }
     Report {

@@ -23,7 +23,7 @@ pub(crate) fn report() -> Report {
             total.add(&sample);
         }
         let (begin, usage) = (index as f64 - 1.0, Usage::default());
-        intervals.push(Interval { index, phase, begin, seconds: 1.0, sample, usage });
+        intervals.push(Interval { index, phase, begin, seconds: 1.0, sample, usage, pacer: None });
     }
     Report {
         schema: crate::report::SCHEMA.to_owned(),
