@@ -22,10 +22,13 @@ use crate::env::Env;
 /// next one is no loss.
 const GROUP_BYTES_MAX: usize = 1_024 * 1_024;
 
+/// Who waits for a batch.
+type Waiter = oneshot::Sender<Result<(), Error>>;
+
 /// A batch, and who waits for it.
 struct Commit {
     batch: Batch,
-    written: oneshot::Sender<Result<(), Error>>,
+    written: Waiter,
 }
 
 /// The door to the committer. Cheap to clone.
@@ -57,6 +60,22 @@ impl Committer {
 }
 
 impl Commits {
+    /// One batch of `first` and what else is there, and who waits for it; what does not fit is `left`.
+    fn gather(&mut self, first: Commit, left: &mut Option<Commit>) -> (Batch, Vec<Waiter>) {
+        let mut bytes = first.batch.encoded_len();
+        let (mut batches, mut group) = (vec![first.batch], vec![first.written]);
+        while let Ok(next) = self.queue.try_recv() {
+            if bytes + next.batch.encoded_len() > GROUP_BYTES_MAX {
+                *left = Some(next);
+                break;
+            }
+            bytes += next.batch.encoded_len();
+            batches.push(next.batch);
+            group.push(next.written);
+        }
+        (Batch::concat(batches), group)
+    }
+
     /// Works until every door is gone.
     pub(super) async fn run(mut self) {
         let mut left = None;
@@ -69,16 +88,7 @@ impl Commits {
                     first
                 }
             };
-            let mut group = vec![first.written];
-            let mut batch = first.batch;
-            while let Ok(next) = self.queue.try_recv() {
-                if batch.encoded_len() + next.batch.encoded_len() > GROUP_BYTES_MAX {
-                    left = Some(next);
-                    break;
-                }
-                batch.append(&next.batch);
-                group.push(next.written);
-            }
+            let (batch, group) = self.gather(first, &mut left);
             let engine = self.engine.clone();
             let outcome = self.env.blocking(move || engine.write(batch)).await;
             for written in group {

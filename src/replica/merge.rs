@@ -35,7 +35,7 @@ impl MergeOperator for JoinRecords {
             }
         }
         match joined {
-            Some(record) => Ok(record.encode().to_vec()),
+            Some(record) => Ok(Vec::from(record.encode())),
             None => Err(MergeError::new("nothing to merge")),
         }
     }

@@ -54,15 +54,25 @@ impl Batch {
         self.push(OperationKind::Delete, key, &[]);
     }
 
-    /// Adds the operations of `other` behind its own: both become durable and visible together.
-    pub fn append(&mut self, other: &Batch) {
-        if self.record.is_empty() {
-            self.record.resize(HEADROOM_BYTES, 0);
+    /// One batch of the operations of all, in order: they become durable and visible together.
+    ///
+    /// Cost: one copy, unless there is one batch only.
+    pub fn concat(batches: Vec<Batch>) -> Batch {
+        if batches.len() == 1 {
+            return batches.into_iter().next().unwrap_or_default();
         }
-        self.record.extend_from_slice(other.record.get(HEADROOM_BYTES..).unwrap_or_default());
-        self.digests.extend_from_slice(&other.digests);
-        self.key_bytes_longest = self.key_bytes_longest.max(other.key_bytes_longest);
-        self.value_bytes_longest = self.value_bytes_longest.max(other.value_bytes_longest);
+        let mut all = Batch::new();
+        let bytes = batches.iter().map(Batch::encoded_len).sum::<usize>();
+        all.record.reserve_exact(HEADROOM_BYTES + bytes);
+        all.record.resize(HEADROOM_BYTES, 0);
+        all.digests.reserve_exact(batches.iter().map(Batch::len).sum());
+        for batch in batches {
+            all.record.extend_from_slice(batch.record.get(HEADROOM_BYTES..).unwrap_or_default());
+            all.digests.extend_from_slice(&batch.digests);
+            all.key_bytes_longest = all.key_bytes_longest.max(batch.key_bytes_longest);
+            all.value_bytes_longest = all.value_bytes_longest.max(batch.value_bytes_longest);
+        }
+        all
     }
 
     /// Makes room for `operations` more, with so many bytes of keys and values in all: what is known beforehand need not
@@ -311,6 +321,7 @@ mod tests {
             keys.iter().for_each(|key| batch.merge(key, &[7; 40]));
         };
         let (first, second): (&[&[u8]], &[&[u8]]) = (&[b"a", b"longest"], &[b"bb", b"a"]);
+        assert!(Batch::concat(Vec::new()).is_empty());
         for (first, second) in [(first, second), (first, &[]), (&[], second), (&[], &[])] {
             let mut together = Batch::new();
             fill(&mut together, &[first, second].concat());
@@ -318,7 +329,7 @@ mod tests {
             fill(&mut front, first);
             back.reserve(second.len(), 300);
             fill(&mut back, second);
-            front.append(&back);
+            let front = Batch::concat(vec![front, back]);
             assert_eq!(front.len(), together.len());
             assert_eq!(front.encoded_len(), together.encoded_len());
             assert_eq!(front.key_bytes_longest(), together.key_bytes_longest());
