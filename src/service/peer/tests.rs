@@ -30,7 +30,7 @@ fn write(record: &mut Record, writer: u64, context: &Context) {
 /// The answer of a replica that holds `held` to whoever knows `known`, and the bytes of its payload.
 fn answered(held: &Record, known: &Record) -> (PeerReply, usize) {
     let known = Known { digest: known.digest(), version: known.version() };
-    let (reply, payload) = answer_with(held, Some(&known));
+    let (reply, payload) = answer_with(held.encode(), Some(&known)).unwrap();
     (reply, payload.len())
 }
 
@@ -45,7 +45,7 @@ fn values_travel_only_if_they_are_news() {
     let other = written_by(&[3]);
     assert_eq!(answered(&other, &two), (PeerReply::Record, other.encoded_len()));
     // Nothing is known: everything is news.
-    let (reply, payload) = answer_with(&one, None);
+    let (reply, payload) = answer_with(one.encode(), None).unwrap();
     assert_eq!((reply, payload), (PeerReply::Record, one.encode()));
 }
 
