@@ -38,31 +38,76 @@ impl Alarm {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::Poll;
+
+    use atoll_protocol::time::WallTime;
+    use futures_util::FutureExt;
 
     use super::*;
-    use crate::env::RealEnv;
+    use crate::env::EnvBackend;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_alarm_rings_at_the_moment_that_was_asked_for_last() {
-        let env = RealEnv::create();
-        let began = tokio::time::Instant::now();
-        let at = |millis| Some(env.mono().after(Duration::from_millis(millis)));
-        let mut alarm = Alarm::new(env.clone());
-        let (late, soon) = (at(80), at(30));
-        for _ in 0..3 {
-            let interrupted = tokio::time::timeout(Duration::from_millis(1), alarm.ring(late));
-            assert!(interrupted.await.is_err());
+    /// A clock that stands wherever it is put, and counts the sleeps.
+    #[derive(Default)]
+    struct Clock {
+        now: AtomicU64,
+        sleeps: AtomicU64,
+    }
+
+    struct Stopped(Arc<Clock>);
+
+    impl EnvBackend for Stopped {
+        fn mono(&self) -> MonoTime {
+            MonoTime::from_nanos(self.0.now.load(Ordering::Relaxed))
         }
-        alarm.ring(soon).await;
-        let elapsed = began.elapsed();
-        assert!((29..40).contains(&elapsed.as_millis()), "{elapsed:?}");
-        alarm.ring(late).await;
-        assert!((79..90).contains(&began.elapsed().as_millis()));
+
+        fn wall(&self) -> WallTime {
+            WallTime::from_micros(0)
+        }
+
+        fn sleep_until(&self, at: MonoTime) -> BoxFuture<'static, ()> {
+            let clock = self.0.clone();
+            clock.sleeps.fetch_add(1, Ordering::Relaxed);
+            Box::pin(std::future::poll_fn(move |_| {
+                let is_over = clock.now.load(Ordering::Relaxed) >= at.as_nanos();
+                if is_over { Poll::Ready(()) } else { Poll::Pending }
+            }))
+        }
+
+        fn random(&self, out: &mut [u8]) {
+            out.fill(0);
+        }
+
+        fn spawn(&self, _: &'static str, _: BoxFuture<'static, ()>) {}
+
+        fn blocking(&self, _: Box<dyn FnOnce() + Send>) {}
+
+        fn exit(&self, reason: &str) -> ! {
+            panic!("{reason}")
+        }
+    }
+
+    #[test]
+    fn an_alarm_sleeps_once_however_often_it_is_waited_for() {
+        let clock = Arc::new(Clock::default());
+        let mut alarm = Alarm::new(Env::new(Arc::new(Stopped(clock.clone()))));
+        let mut rings = |now: u64, at: Option<u64>| {
+            clock.now.store(now, Ordering::Relaxed);
+            let ringing = alarm.ring(at.map(MonoTime::from_nanos)).now_or_never();
+            (ringing.is_some(), clock.sleeps.load(Ordering::Relaxed))
+        };
+        assert_eq!(rings(0, None), (false, 0));
+        assert_eq!(rings(1, Some(80)), (false, 1));
+        assert_eq!(rings(2, Some(80)), (false, 1));
+        // Moved, forth and back.
+        assert_eq!(rings(3, Some(30)), (false, 2));
+        assert_eq!(rings(30, Some(30)), (true, 2));
+        assert_eq!(rings(31, Some(80)), (false, 3));
+        assert_eq!(rings(80, Some(80)), (true, 3));
         // What has passed rings at once, as often as it is asked for.
-        alarm.ring(late).await;
-        alarm.ring(soon).await;
-        let never = tokio::time::timeout(Duration::from_secs(60), alarm.ring(None));
-        assert!(never.await.is_err());
+        assert_eq!(rings(81, Some(80)), (true, 4));
+        assert_eq!(rings(81, Some(80)), (true, 5));
+        assert_eq!(rings(99, None), (false, 5));
     }
 }
