@@ -14,6 +14,9 @@ use crate::{Failure, pause};
 /// Longest wait for the nodes to start.
 const START_MAX: Duration = Duration::from_secs(60);
 
+/// `[storage]` settings of a node that says nothing of them; those of `atoll dev` have less, because there are many of them.
+pub const NODE_MEMORY: &str = "memtable_bytes_max = 33554432\ncache_bytes = 268435456";
+
 /// A running `atoll dev`; dropping it kills it, and with it all nodes.
 pub struct DevCluster {
     atoll: PathBuf,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use asker::AtollAsker;
 pub use closed::{Asked, Asker, Loop, Run, key};
-pub use cluster::{DevCluster, Seat, Wan};
+pub use cluster::{DevCluster, NODE_MEMORY, Seat, Wan};
 pub use processor::{ProcessorTime, median};
 
 /// What went wrong, for a person.

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use atoll_client::Level;
 use clap::Parser;
-use rig::{Asked, Asker, AtollAsker, DevCluster, Failure, Loop, ProcessorTime, Wan, pause};
+use rig::{
+    Asked, Asker, AtollAsker, DevCluster, Failure, Loop, NODE_MEMORY, ProcessorTime, Wan, pause,
+};
 use rustix::process::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -161,6 +163,7 @@ impl Ours {
         let (topology, dir) = (arguments.dir.join("topology.toml"), arguments.dir.join("atoll"));
         std::fs::write(&topology, TOPOLOGY)?;
         let cluster = DevCluster::start(&arguments.atoll, (&topology, Wan::None), &dir).await?;
+        cluster.configure("storage", NODE_MEMORY).await?;
         let mut clients = Vec::new();
         for _ in 0..arguments.clients {
             clients.push(cluster.client().await?);

@@ -13,7 +13,7 @@ use atoll_client::Level;
 use clap::{Parser, ValueEnum};
 use hdrhistogram::Histogram;
 use mimalloc::MiMalloc;
-use rig::{Asked, AtollAsker, DevCluster, Failure, Loop, ProcessorTime, Wan, median};
+use rig::{Asked, AtollAsker, DevCluster, Failure, Loop, NODE_MEMORY, ProcessorTime, Wan, median};
 use rustix::process::Pid;
 
 use ceiling::{Echo, Exchange};
@@ -24,9 +24,6 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Bytes of a frame around key, context and value: header, message, certificates of nothing.
 const FRAME_BYTES: usize = 128;
-
-/// What a node has unless its file says otherwise; those of `atoll dev` have less, because there are many of them.
-const MEMORY: &str = "memtable_bytes_max = 33554432\ncache_bytes = 268435456";
 
 /// Streams of the ceiling: as many lanes as a client has.
 const LANES: usize = 4;
@@ -190,7 +187,7 @@ async fn measure(arguments: &RunArguments, scene: Scene) -> Result<(), Failure> 
     std::fs::write(&topology, scene.topology())?;
     let mut cluster = DevCluster::start(&arguments.atoll, (&topology, Wan::None), &dir).await?;
     let durability = if scene == Scene::Fsync { "fsync" } else { "periodic" };
-    let settings = format!("durability = \"{durability}\"\n{MEMORY}");
+    let settings = format!("durability = \"{durability}\"\n{NODE_MEMORY}");
     cluster.configure("storage", &settings).await?;
     let measured = measure_cluster(arguments, scene, &cluster).await;
     cluster.stop().await?;
