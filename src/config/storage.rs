@@ -17,6 +17,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use atoll_protocol::ids::NodeIndex;
 use atoll_storage::{Durability as StorageDurability, Options};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ const GIB: u64 = 1_024 * MIB;
 /// Memtables that are accepted: one record of the default cap must fit a few times, and 1 GiB of log is read again after
 /// an unclean stop.
 const MEMTABLE_BYTES: RangeInclusive<u64> = 64 * KIB..=GIB;
+
+/// The fraction of the golden ratio, of 2^16.
+const GOLDEN_RATIO: u16 = 40_503;
 
 /// Caches that are accepted: none, up to the memory of the largest machines.
 const CACHE_BYTES: RangeInclusive<u64> = 0..=1_024 * GIB;
@@ -116,6 +120,18 @@ impl StorageConfig {
             },
             ..Options::default()
         }
+    }
+
+    /// The options of the engine of `node`.
+    ///
+    /// Replicas of the same keys fill at the same rate: were their memtables equally large, all would flush at the same
+    /// time, and no quorum would be quick then. So they have three quarters of the configured size or more, and neighbours in
+    /// the topology are far apart (multiples of the golden ratio; Knuth, "The Art of Computer Programming", §6.4).
+    pub fn options_of(&self, node: NodeIndex) -> Options {
+        let less = u64::from(node.0.wrapping_mul(GOLDEN_RATIO));
+        let memtable = self.memtable_bytes_max - (self.memtable_bytes_max / 4 * less >> u16::BITS);
+        let memtable_bytes_max = memtable.max(*MEMTABLE_BYTES.start());
+        Options { memtable_bytes_max, ..self.options() }
     }
 
     /// The section that says all of this, for showing.

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atoll_protocol::ids::NodeIndex;
 use atoll_storage::{Durability as StorageDurability, Options};
 
 use super::*;
@@ -41,6 +42,26 @@ fn an_empty_section_takes_the_defaults_of_the_engine() {
     assert_eq!(config.options(), Options::default());
     assert_eq!(config.compaction_bytes_per_second_max, 256 << 20);
     assert_eq!(config.scrub_bytes_per_second_max, 8 << 20);
+}
+
+#[test]
+fn replicas_of_the_same_keys_do_not_fill_their_memtables_at_once() {
+    let size = |bytes: u64, node| {
+        let config = StorageConfig { memtable_bytes_max: bytes, ..StorageConfig::default() };
+        let options = config.options_of(NodeIndex(node));
+        options.validate().unwrap();
+        options.memtable_bytes_max
+    };
+    assert_eq!(
+        [0, 1, 2, 3].map(|node| size(32 << 20, node)),
+        [33_554_432, 28_370_048, 31_574_272, 26_389_888]
+    );
+    for node in 0..1_000 {
+        let (this, next) = (size(1 << 20, node), size(1 << 20, node + 1));
+        assert!(((3 << 18)..=(1 << 20)).contains(&this));
+        assert!(this.abs_diff(next) > (1 << 20) / 16, "{node}: {this}, {next}");
+        assert_eq!(size(64 << 10, node), 64 << 10, "none is smaller than what may be configured");
+    }
 }
 
 #[test]

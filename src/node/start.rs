@@ -14,7 +14,7 @@ use atoll_protocol::ids::{DcIndex, Name, NodeIndex};
 use atoll_protocol::time::WallTime;
 use atoll_protocol::topology::{Addresses, Topology, TopologyFile};
 use atoll_quic::{CredentialPaths, Credentials, Endpoint, EndpointConfig, LinkEmulator};
-use atoll_storage::RealDisk;
+use atoll_storage::{Options, RealDisk};
 
 use super::data::{Claim, Data, Places};
 use super::error::StartError;
@@ -57,7 +57,8 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
     let own = find_own(config, &topology)?;
     let credentials = load_credentials(env.wall(), config, &topology)?;
     raise_open_files();
-    let data = open_data(&env, config, topology)?;
+    let storage = config.storage.options_of(own.0);
+    let data = open_data(&env, config, (topology, &storage))?;
     let topology = data.topology.clone();
     let emulator = Arc::new(LinkEmulator::new(env.random_u64()));
     let faults = emulated_links(&topology, own, options, emulator.clone()).await;
@@ -90,10 +91,7 @@ pub async fn start(env: Env, config: &Config, options: NodeOptions) -> Result<No
         keyspaces: data.keyspaces,
         facts,
         durability: config.storage.durability,
-        pacing: Pacing::new(
-            &config.storage.options(),
-            config.storage.compaction_bytes_per_second_max,
-        ),
+        pacing: Pacing::new(&storage, config.storage.compaction_bytes_per_second_max),
         repair: RepairPacing { cycle: config.repair.cycle },
         purge: PurgePacing { after: config.repair.purge_after },
         scrub: ScrubPacing { bytes_per_second_max: config.storage.scrub_bytes_per_second_max },
@@ -166,7 +164,11 @@ pub(super) fn load_credentials(
     Ok(credentials)
 }
 
-fn open_data(env: &Env, config: &Config, topology: Arc<Topology>) -> Result<Data, StartError> {
+fn open_data(
+    env: &Env,
+    config: &Config,
+    (topology, options): (Arc<Topology>, &Options),
+) -> Result<Data, StartError> {
     let data = &config.data_dir;
     let storage = data.join("storage");
     make_private_directory(data)?;
@@ -180,8 +182,7 @@ fn open_data(env: &Env, config: &Config, topology: Arc<Topology>) -> Result<Data
     let claim = Claim { owner, topology, source: &config.topology };
     let places =
         Places { root: Arc::new(RealDisk::new(data)), storage: Arc::new(RealDisk::new(&storage)) };
-    let options = config.storage.options();
-    Data::open(env, places, options, |name: &str| Meta::open(&data.join(name)), claim)
+    Data::open(env, places, options.clone(), |name: &str| Meta::open(&data.join(name)), claim)
 }
 
 /// Creates a directory and missing parents that only this user may enter; durable on return.
