@@ -128,9 +128,9 @@ impl StorageConfig {
     /// time, and no quorum would be quick then. So they have three quarters of the configured size or more, and neighbours in
     /// the topology are far apart (multiples of the golden ratio; Knuth, "The Art of Computer Programming", §6.4).
     pub fn options_of(&self, node: NodeIndex) -> Options {
-        let less = u64::from(node.0.wrapping_mul(GOLDEN_RATIO));
-        let memtable = self.memtable_bytes_max - (self.memtable_bytes_max / 4 * less >> u16::BITS);
-        let memtable_bytes_max = memtable.max(*MEMTABLE_BYTES.start());
+        let part = u64::from(node.0.wrapping_mul(GOLDEN_RATIO));
+        let less = ((self.memtable_bytes_max / 4) * part) >> u16::BITS;
+        let memtable_bytes_max = (self.memtable_bytes_max - less).max(*MEMTABLE_BYTES.start());
         Options { memtable_bytes_max, ..self.options() }
     }
 
