@@ -212,13 +212,9 @@ impl Replica {
     /// # Errors
     /// [`ReplicaError`]; the record is not stored, or storage failed and the node is about to stop.
     pub async fn apply(&self, key: StoredKey, record: Bytes) -> Result<Applied, ReplicaError> {
-        let (durable, receiver) = oneshot::channel();
-        let then = Box::new(move |applied| {
-            // Who asked may have gone.
-            let _ = durable.send(applied);
-        });
-        self.enqueue(stripe::Job::Apply { key, record, then }).map_err(|_| overloaded())?;
-        receiver.await.unwrap_or(Err(ReplicaError::Stopping))
+        let (then, applied) = way::awaited();
+        self.submit(key, record, then);
+        applied.await
     }
 
     /// The last counter minted in `partition`; resolves once everything up to it is durable.

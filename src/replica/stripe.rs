@@ -38,7 +38,7 @@ use crate::tasks::Tasks;
 use draft::{Draft, Waiter, Write};
 use image::Image;
 
-pub(super) use draft::Job;
+pub(super) use draft::{Job, Then};
 pub use purge::Applied;
 
 /// Jobs in one batch: 256 records of 10 KiB are 2.5 MiB of log, a few milliseconds of disk.

@@ -1,13 +1,13 @@
-//! What gives way to requests, and what are requests: how long background work rests.
+//! The ways of a record from elsewhere into its stripe; what gives way to requests, and how long background work rests.
 
 use std::time::Duration;
 
-use atoll_protocol::limits::Limit;
 use atoll_protocol::time::MonoTime;
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
-use super::stripe::Job;
-use super::{Applied, Replica, ReplicaError, StoredKey};
+use super::stripe::{Job, Then};
+use super::{Applied, Replica, ReplicaError, StoredKey, overloaded};
 
 impl Replica {
     /// [Applies](Replica::apply) a record that a put or get brought, to which background work gives way, and tells `then`
@@ -26,10 +26,7 @@ impl Replica {
             shared.foreground.note(now, now.since(since));
             then(applied);
         });
-        let refused = self.enqueue(Job::Apply { key, record, then }).err();
-        if let Some(Job::Apply { then, .. }) = refused.map(|job| *job) {
-            then(Err(ReplicaError::Overloaded(Limit::StripeQueue)));
-        }
+        self.submit(key, record, then);
     }
 
     /// [`apply_then`](Replica::apply_then) for who waits.
@@ -41,11 +38,17 @@ impl Replica {
         key: StoredKey,
         record: Bytes,
     ) -> Result<Applied, ReplicaError> {
-        let since = self.shared.env.mono();
-        let applied = self.apply(key, record).await;
-        let now = self.shared.env.mono();
-        self.shared.foreground.note(now, now.since(since));
-        applied
+        let (then, applied) = awaited();
+        self.apply_then(key, record, then);
+        applied.await
+    }
+
+    /// Hands a record from elsewhere to its stripe; `then` is also told if that takes no more.
+    pub(super) fn submit(&self, key: StoredKey, record: Bytes, then: Then) {
+        let refused = self.enqueue(Job::Apply { key, record, then }).err();
+        if let Some(Job::Apply { then, .. }) = refused.map(|job| *job) {
+            then(Err(overloaded()));
+        }
     }
 
     /// Lets requests go before background work: rests for as long as work since `began` asks for.
@@ -64,4 +67,14 @@ impl Replica {
         let now = self.shared.env.mono();
         self.shared.foreground.rest_in_turn(now, now.since(began))
     }
+}
+
+/// An end to be told with what became of a record, and one to wait with.
+pub(super) fn awaited() -> (Then, impl Future<Output = Result<Applied, ReplicaError>>) {
+    let (told, answer) = oneshot::channel();
+    let then = Box::new(move |applied| {
+        // Who asked may have gone.
+        let _ = told.send(applied);
+    });
+    (then, async { answer.await.unwrap_or(Err(ReplicaError::Stopping)) })
 }

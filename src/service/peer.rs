@@ -118,13 +118,12 @@ impl Service {
             };
             service.acknowledge((operation, coordinator), outcome);
         };
-        match check_key(&key) {
-            Ok(()) => {
-                let key = StoredKey::new(keyspace, &key);
+        match stored_key(keyspace, &key) {
+            Ok(key) => {
                 let replica = &self.parts.replica;
                 replica.apply_then(key, record, move |applied| then(applied.map(drop)));
             }
-            Err(invalid) => then(Err(ReplicaError::Storage(invalid.to_string()))),
+            Err(error) => then(Err(error)),
         }
     }
 
@@ -137,13 +136,9 @@ impl Service {
     ) {
         let service = self.clone();
         self.parts.tasks.spawn("peer-hold", async move {
-            let checked = check_key(&key).map_err(|error| error.to_string());
-            let held = match checked {
-                Ok(()) => {
-                    let key = StoredKey::new(keyspace, &key);
-                    service.parts.handoff.hold(owner, &key, record).await
-                }
-                Err(error) => Err(error),
+            let held = match stored_key(keyspace, &key) {
+                Ok(key) => service.parts.handoff.hold(owner, &key, record).await,
+                Err(error) => Err(error.to_string()),
             };
             let outcome = match held {
                 Ok(()) => ApplyOutcome::Durable,
@@ -170,8 +165,8 @@ impl Service {
         key: &Bytes,
         record: Bytes,
     ) -> Result<(), ReplicaError> {
-        check_key(key).map_err(|error| ReplicaError::Storage(error.to_string()))?;
-        self.parts.replica.apply_for_request(StoredKey::new(keyspace, key), record).await.map(drop)
+        let key = stored_key(keyspace, key)?;
+        self.parts.replica.apply_for_request(key, record).await.map(drop)
     }
 
     async fn answer_peer(
@@ -271,6 +266,12 @@ impl Service {
             }
         }
     }
+}
+
+/// The stored form of a key that a peer sent, if it is one.
+fn stored_key(keyspace: KeyspaceId, key: &[u8]) -> Result<StoredKey, ReplicaError> {
+    check_key(key).map_err(|invalid| ReplicaError::Storage(invalid.to_string()))?;
+    Ok(StoredKey::new(keyspace, key))
 }
 
 /// The record, unless it adds nothing to what is known.
