@@ -6,7 +6,8 @@
 //! 1. Retry later: [`Error::Overloaded`]. Nothing was written.
 //! 2. Give up on this request: [`Error::TooLarge`], [`Error::Closed`], [`Error::Merge`].
 //! 3. Ask another replica: [`Error::Corrupt`], [`Error::Disk`].
-//! 4. Stop the process: [`Error::Poisoned`]. A write that gets it may or may not survive.
+//! 4. Ask again with patience: [`Error::NotInMemory`].
+//! 5. Stop the process: [`Error::Poisoned`]. A write that gets it may or may not survive.
 //!
 //! Invariant: [`Error::Poisoned`] is the only error of a write whose effect is unknown.
 
@@ -55,6 +56,11 @@ pub enum Error {
         /// The first failure.
         cause: String,
     },
+
+    /// The answer needs the disk, and the caller did not want to wait for it
+    /// ([`Engine::get_in_memory`](crate::Engine::get_in_memory)).
+    #[error("the answer needs the disk")]
+    NotInMemory,
 
     /// [`Engine::close`](crate::Engine::close) was called. Nothing was written.
     #[error("engine is closed")]

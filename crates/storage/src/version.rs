@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::cache::CacheUse;
 use crate::dropped::DroppedRange;
 use crate::entry::Pointer;
 use crate::error::Error;
@@ -153,11 +154,16 @@ impl Version {
     }
 
     /// Pushes what the tables hold of `key` on `stack`, newest first, until it is settled.
-    pub(crate) fn gather(&self, key: &[u8], stack: &mut Stack) -> Result<(), Error> {
+    pub(crate) fn gather(
+        &self,
+        key: &[u8],
+        stack: &mut Stack,
+        usage: CacheUse,
+    ) -> Result<(), Error> {
         debug_assert!(!stack.is_settled());
         let hash = KeyHash::of(key);
         for live in self.level(0).iter().filter(|live| live.covers(key)) {
-            live.table.gather(key, hash, stack)?;
+            live.table.gather(key, hash, (stack, usage))?;
             if stack.is_settled() {
                 return Ok(());
             }
@@ -165,7 +171,7 @@ impl Version {
         for level in self.levels.iter().skip(1) {
             let at = level.partition_point(|live| live.key_last().as_ref() < key);
             if let Some(live) = level.get(at).filter(|live| live.covers(key)) {
-                live.table.gather(key, hash, stack)?;
+                live.table.gather(key, hash, (stack, usage))?;
             }
             if stack.is_settled() {
                 return Ok(());

@@ -29,6 +29,8 @@ use bytes::Bytes;
 use quick_cache::sync::{Cache as Shards, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use crate::error::Error;
+
 use admission::Admission;
 use hasher::PlaceHasher;
 
@@ -58,6 +60,8 @@ pub(crate) enum CacheUse {
     Fill,
     /// A long scan or a compaction: look, but push nothing out.
     Bypass,
+    /// Somebody who cannot wait for the disk: what is not here is [`Error::NotInMemory`](crate::Error::NotInMemory).
+    Only,
 }
 
 /// What the cache holds and how it was used since it was made.
@@ -136,12 +140,29 @@ impl Cache {
     ///
     /// Cost: a hash, a read lock of one shard and a reference count; nothing is copied.
     pub(crate) fn get(&self, class: CacheClass, file_id: u64, offset: u64) -> Option<Bytes> {
-        let file_id = if seeded_bug(Mutant::CacheForgetsFile) { 0 } else { file_id };
-        let found = self.shards.as_ref().and_then(|shards| shards.get(&Place { file_id, offset }));
+        let found = self.find(file_id, offset);
         let counters = self.counters(class);
         let counter = if found.is_some() { &counters.hits } else { &counters.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         found
+    }
+
+    /// The same for whoever means to read the disk if they are not here, unless `usage` forbids that.
+    ///
+    /// # Errors
+    /// [`Error::NotInMemory`]: not here, and [`CacheUse::Only`]. It is no miss yet, but will be one when it is read.
+    pub(crate) fn get_before_disk(
+        &self,
+        (class, usage): (CacheClass, CacheUse),
+        file_id: u64,
+        offset: u64,
+    ) -> Result<Option<Bytes>, Error> {
+        if usage != CacheUse::Only {
+            return Ok(self.get(class, file_id, offset));
+        }
+        let found = self.find(file_id, offset).ok_or(Error::NotInMemory)?;
+        self.counters(class).hits.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(found))
     }
 
     /// Keeps checked `bytes` of `offset` of file `file_id`; they should be an allocation of their own, because a slice
@@ -172,6 +193,11 @@ impl Cache {
             entries: self.shards.as_ref().map_or(0, |shards| shards.len() as u64),
             bytes: self.shards.as_ref().map_or(0, Shards::weight),
         }
+    }
+
+    fn find(&self, file_id: u64, offset: u64) -> Option<Bytes> {
+        let file_id = if seeded_bug(Mutant::CacheForgetsFile) { 0 } else { file_id };
+        self.shards.as_ref().and_then(|shards| shards.get(&Place { file_id, offset }))
     }
 
     fn counters(&self, class: CacheClass) -> &Counters {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
 
+use crate::cache::CacheUse;
 use crate::compaction::pick::{Allowance, Choice, Shape, TableProgress, choose};
 use crate::compaction::{Demand, FileShape, Job, Making, Outcome, choose_files, relocate};
 use crate::error::Error;
@@ -25,7 +26,7 @@ use crate::sstable::TableContext;
 use crate::version::{LEVELS, LiveTable, Version};
 
 use super::drop::may_hold;
-use super::view::{Fill, Reading};
+use super::view::Reading;
 use super::{Budget, Engine, Work};
 
 /// Share of level 0 in all bytes from which on it is merged down while nobody writes: what it hides is garbage that is
@@ -134,7 +135,7 @@ impl Engine {
 
     /// Reads values for background work.
     pub(super) fn reading<'a>(&'a self, version: &'a Version) -> Reading<'a> {
-        Reading { version, cache: &self.cache, fill: Fill::Nothing }
+        Reading { version, cache: &self.cache, usage: CacheUse::Bypass }
     }
 
     pub(super) fn table_context(&self) -> TableContext<'_> {

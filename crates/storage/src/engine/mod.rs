@@ -3,7 +3,7 @@
 //! Opened once by the node, shared by all its threads; the only way in and out of the store.
 //!
 //! 1. Writes go through `commit.rs`: group commit, log, memtable.
-//! 2. Reads go through `view.rs`: a view of one moment, without locks; `scan.rs` cuts pages, `snapshot.rs` keeps views.
+//! 2. Reads (`read.rs`) go through `view.rs`: a view of one moment, without locks; `scan.rs` cuts pages, `snapshot.rs` keeps views.
 //! 3. Background work goes through `maintain.rs`, one bounded unit per call: `flush.rs`, `compact.rs`; both install what
 //!    they made through `install.rs`; `removal.rs` unlinks what is left over.
 //! 4. `scrub.rs` finds damaged files, `salvage.rs` gets rid of them.
@@ -45,6 +45,8 @@ mod snapshot;
 
 mod view;
 
+mod read;
+
 mod scan;
 
 mod queue;
@@ -61,7 +63,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
@@ -206,44 +207,6 @@ impl Engine {
         self.try_write_batch(batch)
     }
 
-    /// The value of `key`, with all its merge operands joined.
-    ///
-    /// Cost: memory, plus, for what is not cached, an index and a data block of each table whose filter says "maybe" until
-    /// a put or delete is found, and one read of exactly the value if it is a separated one.
-    /// Concurrent with everything; no lock is held while the disk is read.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`], [`Error::Disk`] or [`Error::Merge`] concern this key; [`Error::Poisoned`] all.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.health.check_readable()?;
-        let tree = self.tree.load();
-        self.view(&tree).get(key)
-    }
-
-    /// Entries of the range `start..end` in key order, up to `limit`, and where to go on.
-    ///
-    /// Each page is a view of its own moment; for a consistent walk over pages take a [`snapshot`](Engine::snapshot).
-    ///
-    /// # Errors
-    /// As [`get`](Engine::get), for any key of the page.
-    pub fn scan(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<ScanPage, Error> {
-        self.health.check_readable()?;
-        let tree = self.current_tree();
-        self.view(&tree).scan(range, limit)
-    }
-
-    /// Keys of the range `start..end` in key order, with the digests of their values: what a comparison of replicas needs.
-    ///
-    /// Cost: reads no separated value, unless operands of a key have to be joined.
-    ///
-    /// # Errors
-    /// As [`scan`](Engine::scan); damage to a value that is not read is not found.
-    pub fn scan_digests(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<DigestPage, Error> {
-        self.health.check_readable()?;
-        let tree = self.current_tree();
-        self.view(&tree).scan_digests(range, limit)
-    }
-
     /// Drops everything that was written so far for keys in `start..end`: a partition that has moved away. Durable on
     /// return; snapshots taken before still see it; what is written later stays.
     ///
@@ -254,19 +217,6 @@ impl Engine {
     /// Nothing is dropped: [`Error::Closed`], [`Error::Overloaded`], [`Error::Disk`]. Unknown: [`Error::Poisoned`].
     pub fn drop_range(&self, range: Range<&[u8]>) -> Result<(), Error> {
         self.drop_keys(range)
-    }
-
-    /// A consistent view of everything written so far. Costs a few reference counts.
-    pub fn snapshot(&self) -> Snapshot {
-        let tree = self.current_tree();
-        let sequence = self.view(&tree).sequence;
-        Snapshot {
-            tree,
-            sequence,
-            cache: Arc::clone(&self.cache),
-            merge: Arc::clone(&self.merge),
-            health: Arc::clone(&self.health),
-        }
     }
 
     /// Does one bounded unit of flush, compaction or relocation; the caller repeats it from a thread while there is work.

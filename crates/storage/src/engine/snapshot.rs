@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheUse};
 use crate::error::Error;
 use crate::merge::MergeOperator;
 
@@ -32,7 +32,7 @@ impl Snapshot {
     /// As [`Engine::get`](super::Engine::get).
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         self.health.check_readable()?;
-        self.view().get(key)
+        self.view().get(key, CacheUse::Fill)
     }
 
     /// A page of the range at the snapshot's moment. See [`Engine::scan`](super::Engine::scan).

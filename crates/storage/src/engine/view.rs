@@ -18,7 +18,7 @@ use std::sync::Arc;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
 
-use crate::cache::{Cache, CacheClass};
+use crate::cache::{Cache, CacheClass, CacheUse};
 use crate::compaction::Values;
 use crate::dropped::floor_of;
 use crate::entry::{Fetch, Pointer};
@@ -51,10 +51,10 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+    pub(super) fn get(&self, key: &[u8], usage: CacheUse) -> Result<Option<Bytes>, Error> {
         let mut stack = Stack::default();
         stack.begin(floor_of(self.tree.version.dropped(), key));
-        let fetch = Reading { version: &self.tree.version, cache: self.cache, fill: Fill::Cache };
+        let fetch = Reading { version: &self.tree.version, cache: self.cache, usage };
         let forgets = !self.tree.sealed.is_empty() && seeded_bug(Mutant::SealedMemtableUnread);
         let sealed = if forgets { &[] } else { self.tree.sealed.as_slice() };
         for memtable in std::iter::once(&self.tree.active).chain(sealed) {
@@ -63,7 +63,7 @@ impl View<'_> {
                 return stack.resolve(key, self.merge, &fetch);
             }
         }
-        self.tree.version.gather(key, &mut stack)?;
+        self.tree.version.gather(key, &mut stack, usage)?;
         stack.resolve(key, self.merge, &fetch)
     }
 
@@ -100,7 +100,8 @@ impl View<'_> {
         if range.start >= range.end {
             return Ok(page);
         }
-        let fetch = Reading { version: &self.tree.version, cache: self.cache, fill: Fill::Nothing };
+        let fetch =
+            Reading { version: &self.tree.version, cache: self.cache, usage: CacheUse::Bypass };
         let dropped = Arc::clone(self.tree.version.dropped());
         let mut merged = MergedRuns::new(self.runs(range.clone())?, dropped);
         let mut stack = Stack::default();
@@ -131,27 +132,19 @@ impl View<'_> {
 pub(super) struct Reading<'a> {
     pub(super) version: &'a Version,
     pub(super) cache: &'a Cache,
-    pub(super) fill: Fill,
-}
-
-/// What becomes of a value that was not cached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fill {
-    /// It is offered to the cache.
-    Cache,
-    /// Nothing: whoever reads everything would push out what others read often.
-    Nothing,
+    pub(super) usage: CacheUse,
 }
 
 impl Fetch for Reading<'_> {
     fn fetch(&self, pointer: &Pointer) -> Result<Bytes, Error> {
-        let cached = self.cache.get(CacheClass::Value, pointer.file_id, pointer.offset);
+        let class = (CacheClass::Value, self.usage);
+        let cached = self.cache.get_before_disk(class, pointer.file_id, pointer.offset)?;
         if let Some(value) = cached {
             debug_assert!(value.len() as u64 == u64::from(pointer.bytes));
             return Ok(value);
         }
         let value = self.version.value_file(pointer).read(pointer)?;
-        if self.fill == Fill::Cache {
+        if self.usage == CacheUse::Fill {
             self.cache.offer(pointer.file_id, pointer.offset, &value);
         }
         Ok(value)

@@ -311,7 +311,7 @@ fn read(table: &Arc<Table>, entries: &[(Vec<u8>, Entry)]) {
     let _ = table.verify(&mut |_block| {});
     for (key, _) in entries {
         let mut stack = Stack::default();
-        let _ = table.gather(key, KeyHash::of(key), &mut stack);
+        let _ = table.gather(key, KeyHash::of(key), (&mut stack, CacheUse::Fill));
         let Ok(mut cursor) = table.cursor(key, None, CacheUse::Bypass) else { continue };
         while cursor.key().is_some() && cursor.advance().is_ok() {}
     }

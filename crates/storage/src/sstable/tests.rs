@@ -100,7 +100,7 @@ fn sample(count: u64) -> Entries {
 
 fn gather(table: &Table, key: &[u8]) -> Result<Stack, Error> {
     let mut stack = Stack::default();
-    table.gather(key, KeyHash::of(key), &mut stack)?;
+    table.gather(key, KeyHash::of(key), (&mut stack, CacheUse::Fill))?;
     Ok(stack)
 }
 

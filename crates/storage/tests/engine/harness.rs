@@ -80,8 +80,14 @@ pub(crate) fn delete(engine: &Engine, key: &str) -> Result<(), Error> {
     engine.write(batch)
 }
 
+/// The value of `key`, also if only memory is asked, if that knows it.
 pub(crate) fn get(engine: &Engine, key: &str) -> Option<String> {
+    let at_once = engine.get_in_memory(key.as_bytes());
     let value = engine.get(key.as_bytes()).unwrap();
+    match at_once {
+        Ok(found) => assert_eq!(found, value, "of {key} in memory"),
+        Err(error) => assert!(matches!(error, Error::NotInMemory), "{error}"),
+    }
     value.map(|value| String::from_utf8(value.to_vec()).unwrap())
 }
 

@@ -3,7 +3,7 @@
 use atoll_storage::{Batch, Budget, Durability, Options, Snapshot};
 use proptest::prelude::*;
 
-use crate::harness::{Content, content, open_with, tiny};
+use crate::harness::{Content, content, get, open_with, tiny};
 use crate::mem_disk::{Loss, MemDisk};
 
 #[derive(Clone, Debug)]
@@ -103,8 +103,7 @@ fn run(steps: &[Step], options: &Options) {
         }
         for key in 0..24u8 {
             let key = format!("k{key:02}");
-            let value = engine.get(key.as_bytes()).unwrap();
-            assert_eq!(value.as_deref(), model.get(&key).map(String::as_bytes), "{key}");
+            assert_eq!(get(&engine, &key).as_ref(), model.get(&key), "{key}");
         }
     }
     assert_eq!(content(&engine.snapshot(), 5), model);

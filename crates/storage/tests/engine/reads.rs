@@ -32,6 +32,41 @@ fn operands_join_across_memtable_and_tables() {
 }
 
 #[test]
+fn what_memory_does_not_know_is_read_with_patience_only() {
+    let disk = MemDisk::default();
+    let engine = open(&disk);
+    for index in 0..60 {
+        put(&engine, &format!("key{index:02}"), "a value that is kept apart").unwrap();
+    }
+    settle(&engine);
+    engine.close().unwrap();
+    drop(engine);
+
+    let engine = open(&disk);
+    let in_memory = |key: &str| match engine.get_in_memory(key.as_bytes()) {
+        Ok(value) => Some(value.is_some()),
+        Err(error) => {
+            assert!(matches!(error, Error::NotInMemory), "{error}");
+            None
+        }
+    };
+    let misses = || {
+        let cache = engine.statistics().cache;
+        (cache.blocks.misses, cache.values.misses)
+    };
+    let before = misses();
+    assert_eq!(in_memory("key07"), None, "nothing is cached yet");
+    assert_eq!(misses(), before, "what is only asked for is no miss");
+    put(&engine, "key07", "newer").unwrap();
+    assert_eq!(in_memory("key07"), Some(true), "the memtable knows");
+    assert_eq!(in_memory("key08"), None);
+    assert_eq!(get(&engine, "key08").as_deref(), Some("a value that is kept apart"));
+    assert!(misses() > before);
+    assert_eq!(in_memory("key08"), Some(true), "the cache knows");
+    assert_eq!(in_memory("zebra"), Some(false), "no table has it");
+}
+
+#[test]
 fn a_batch_applies_in_order() {
     let engine = open(&MemDisk::default());
     let mut batch = Batch::new();

@@ -131,15 +131,20 @@ impl Table {
     }
 
     /// Pushes the entries of `key` on `stack`, newest first, until it is settled.
-    pub(crate) fn gather(&self, key: &[u8], hash: KeyHash, stack: &mut Stack) -> Result<(), Error> {
+    pub(crate) fn gather(
+        &self,
+        key: &[u8],
+        hash: KeyHash,
+        (stack, usage): (&mut Stack, CacheUse),
+    ) -> Result<(), Error> {
         debug_assert!(hash == KeyHash::of(key), "the hash is of this key");
         debug_assert!(!stack.is_settled(), "older entries do not matter any more");
         if !self.filter.may_contain(hash) {
             return Ok(());
         }
-        let mut walk = IndexWalk::start(self, key, CacheUse::Fill)?;
+        let mut walk = IndexWalk::start(self, key, usage)?;
         while let Some(handle) = walk.next(self)? {
-            let block = self.read_block(&handle, CacheUse::Fill)?;
+            let block = self.read_block(&handle, usage)?;
             block
                 .gather(key, &self.file_ids, stack)
                 .map_err(|_malformed| self.malformed(handle.offset))?;
@@ -203,7 +208,8 @@ impl Table {
         fill: CacheUse,
         check: impl FnOnce(Bytes) -> Option<Bytes>,
     ) -> Result<Bytes, Error> {
-        if let Some(payload) = self.cache.get(CacheClass::Block, self.meta.file_id, block.offset) {
+        let class = (CacheClass::Block, fill);
+        if let Some(payload) = self.cache.get_before_disk(class, self.meta.file_id, block.offset)? {
             return Ok(payload);
         }
         let payload = check(self.read_frame(block)?).ok_or_else(|| self.malformed(block.offset))?;
