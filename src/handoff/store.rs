@@ -263,9 +263,9 @@ impl MergeOperator for NeverMerged {
     fn merge(
         &self,
         _key: &[u8],
-        _existing: Option<&[u8]>,
-        _operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
+        _existing: Option<&Bytes>,
+        _operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
         Err(MergeError::new("hints are never merged"))
     }
 }

@@ -213,8 +213,7 @@ fn join(
     assert!(!operands.is_empty(), "only operands need joining");
     debug_assert!(operands.len() + 1 >= entries.len(), "at most one base, below the operands");
     operands.reverse();
-    let operands: Vec<&[u8]> = operands.iter().map(AsRef::as_ref).collect();
-    Ok(merge.merge(key, existing.as_deref(), &operands).map(Bytes::from))
+    Ok(merge.merge(key, existing.as_ref(), &operands))
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 /// Joins operands onto a value; given by the caller at [`Engine::open`](crate::Engine::open).
 ///
 /// Laws, which the engine relies on and does not check:
@@ -21,7 +23,8 @@ use std::fmt;
 /// 2. *Identity*: `merge(None, [a])` equals `a`. A lone operand is thus its key's value, and is neither joined nor checked.
 /// 3. *Determinism*: the result depends on the arguments alone.
 pub trait MergeOperator: Send + Sync + 'static {
-    /// Returns `existing` (the value below, or `None`) joined with `operands`, oldest first and never empty.
+    /// Returns `existing` (the value below, or `None`) joined with `operands`, oldest first and never empty. An argument that is
+    /// the result already may be handed back as it is.
     ///
     /// Must not panic and must not call the engine. Runs on reader, writer and maintenance threads at once.
     ///
@@ -31,9 +34,9 @@ pub trait MergeOperator: Send + Sync + 'static {
     fn merge(
         &self,
         key: &[u8],
-        existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError>;
+        existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError>;
 }
 
 /// The operator could not understand a value or an operand.
@@ -63,7 +66,7 @@ pub(crate) struct Unused;
 
 #[cfg(test)]
 impl MergeOperator for Unused {
-    fn merge(&self, _: &[u8], _: Option<&[u8]>, _: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
+    fn merge(&self, _: &[u8], _: Option<&Bytes>, _: &[Bytes]) -> Result<Bytes, MergeError> {
         Err(MergeError::new("nothing is joined here"))
     }
 }

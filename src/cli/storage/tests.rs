@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use atoll_storage::{Batch, Engine, MergeError, MergeOperator, Options, RealDisk};
+use bytes::Bytes;
 use clap::Parser;
 
 use super::*;
@@ -9,7 +10,7 @@ use crate::cli::exit::{exit_code, message};
 struct Refuse;
 
 impl MergeOperator for Refuse {
-    fn merge(&self, _: &[u8], _: Option<&[u8]>, _: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
+    fn merge(&self, _: &[u8], _: Option<&Bytes>, _: &[Bytes]) -> Result<Bytes, MergeError> {
         Err(MergeError::new("no operands here"))
     }
 }

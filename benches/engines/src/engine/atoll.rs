@@ -8,6 +8,7 @@ use atoll_storage::{
     Batch, Durability as LogDurability, Engine as StorageEngine, MergeError, MergeOperator,
     Options, RealDisk, ScanLimit,
 };
+use bytes::Bytes;
 
 use crate::Outcome;
 
@@ -113,9 +114,9 @@ impl MergeOperator for LastOperand {
     fn merge(
         &self,
         _key: &[u8],
-        _existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
-        operands.last().map(|operand| operand.to_vec()).ok_or_else(|| MergeError::new("no operand"))
+        _existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
+        operands.last().cloned().ok_or_else(|| MergeError::new("no operand"))
     }
 }

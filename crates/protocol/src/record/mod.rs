@@ -142,6 +142,26 @@ impl Record {
         );
     }
 
+    /// True if [`join`](Self::join) with `other` would change nothing. Of two `lww` cells under one dot it says false, whichever is
+    /// kept.
+    ///
+    /// Cost: nothing is copied; values are compared only under equal dots.
+    pub fn absorbs(&self, other: &Self) -> bool {
+        let is_absorbed = |(incarnation, theirs): (&Incarnation, &Entry)| {
+            self.entries.get(incarnation).is_some_and(|ours| ours.absorbs(theirs))
+        };
+        self.conflict == other.conflict
+            && match self.conflict {
+                Conflict::Siblings => other.entries.iter().all(is_absorbed),
+                Conflict::Lww => {
+                    let last = |record: &Self| {
+                        record.cells().next().map(|(dot, cell)| (cell.timestamp, dot))
+                    };
+                    self == other || last(other) < last(self)
+                }
+            }
+    }
+
     /// How concurrent writes of this key are resolved.
     pub fn conflict(&self) -> Conflict {
         self.conflict
@@ -315,6 +335,12 @@ impl Entry {
             self.cells.sort();
             self.cells.dedup();
         }
+    }
+
+    /// True if a join with `other` would change nothing.
+    fn absorbs(&self, other: &Self) -> bool {
+        let is_known = |pair: &(u64, Cell)| pair.0 <= self.floor || self.cells.contains(pair);
+        self.floor >= other.floor && other.cells.iter().all(is_known)
     }
 
     fn is_canonical(&self) -> bool {

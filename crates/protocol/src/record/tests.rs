@@ -297,6 +297,9 @@ fn check_laws(a: &Record, b: &Record, c: &Record) {
         };
         let is_undecided = ours.conflict() == Conflict::Lww && ours.cells().any(is_twin);
         assert!(is_covered || !adds_nothing || is_undecided, "{ours:?} in {theirs:?}");
+        let is_absorbed = theirs.absorbs(ours);
+        assert!(adds_nothing || !is_absorbed, "{ours:?} in {theirs:?}");
+        assert!(is_absorbed || !adds_nothing || is_undecided, "{ours:?} in {theirs:?}");
     }
     assert_eq!(a == b, a.version() == b.version());
     assert_eq!(a == b, a.digest() == b.digest());

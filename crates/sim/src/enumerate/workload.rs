@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use atoll_storage::{Batch, Durability, MergeError, MergeOperator, Options};
+use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Longest list of steps. Of 26 known crash bugs, 24 need at most three operations (OSDI 2018).
@@ -305,10 +306,10 @@ impl MergeOperator for Concat {
     fn merge(
         &self,
         _key: &[u8],
-        existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
-        Ok([existing.unwrap_or_default(), &operands.concat()].concat())
+        existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
+        Ok(existing.into_iter().chain(operands).flatten().copied().collect())
     }
 }
 

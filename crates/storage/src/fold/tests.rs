@@ -14,13 +14,13 @@ impl MergeOperator for Concat {
     fn merge(
         &self,
         _key: &[u8],
-        existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
-        if operands.contains(&&b"!"[..]) {
+        existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
+        if operands.iter().any(|operand| operand == "!") {
             return Err(MergeError::new("refused"));
         }
-        Ok([existing.unwrap_or_default(), &operands.concat()].concat())
+        Ok(existing.into_iter().chain(operands).flatten().copied().collect())
     }
 }
 

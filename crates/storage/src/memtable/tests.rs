@@ -17,10 +17,10 @@ impl MergeOperator for Concat {
     fn merge(
         &self,
         _key: &[u8],
-        existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
-        Ok([existing.unwrap_or_default(), &operands.concat()].concat())
+        existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
+        Ok(existing.into_iter().chain(operands).flatten().copied().collect())
     }
 }
 

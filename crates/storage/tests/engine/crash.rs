@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use atoll_storage::{Batch, Budget, Durability, Error, Options, Progress};
+use bytes::Bytes;
 
 use crate::harness::{content, get, merge, open, open_with, put, settle, tiny};
 use crate::mem_disk::{Call, Loss, MemDisk};
@@ -232,9 +233,9 @@ fn a_panic_of_the_operator_in_a_leader_reaches_every_follower() {
         fn merge(
             &self,
             _key: &[u8],
-            _existing: Option<&[u8]>,
-            _operands: &[&[u8]],
-        ) -> Result<Vec<u8>, atoll_storage::MergeError> {
+            _existing: Option<&Bytes>,
+            _operands: &[Bytes],
+        ) -> Result<Bytes, atoll_storage::MergeError> {
             panic!("a bug in the operator");
         }
     }

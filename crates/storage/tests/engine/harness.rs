@@ -7,6 +7,7 @@ use atoll_storage::{
     Batch, Budget, Disk, Engine, Error, MergeError, MergeOperator, Options, Progress, ScanLimit,
     Snapshot,
 };
+use bytes::Bytes;
 
 /// Concatenates operands: associative, and sensitive to order and loss.
 pub(crate) struct Concat;
@@ -15,14 +16,14 @@ impl MergeOperator for Concat {
     fn merge(
         &self,
         _key: &[u8],
-        existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
+        existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
         assert!(!operands.is_empty());
-        if operands.contains(&&b"!"[..]) {
+        if operands.iter().any(|operand| operand == "!") {
             return Err(MergeError::new("refused"));
         }
-        Ok([existing.unwrap_or_default(), &operands.concat()].concat())
+        Ok(existing.into_iter().chain(operands).flatten().copied().collect())
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use atoll_storage::{
     Batch, Budget, Durability, Engine, Error, MergeError, MergeOperator, Options, ScanLimit,
 };
+use bytes::Bytes;
 
 use super::MIB;
 use crate::disk::{DiskFaults, Loss, SimDisk, Space};
@@ -31,10 +32,10 @@ impl MergeOperator for Concat {
     fn merge(
         &self,
         _key: &[u8],
-        existing: Option<&[u8]>,
-        operands: &[&[u8]],
-    ) -> Result<Vec<u8>, MergeError> {
-        Ok([existing.unwrap_or_default(), &operands.concat()].concat())
+        existing: Option<&Bytes>,
+        operands: &[Bytes],
+    ) -> Result<Bytes, MergeError> {
+        Ok(existing.into_iter().chain(operands).flatten().copied().collect())
     }
 }
 
