@@ -20,11 +20,15 @@ mod level;
 pub(crate) mod tests;
 
 use atoll_seeded_bug::{Mutant, seeded_bug};
+use smallvec::SmallVec;
 
 use crate::ids::DcIndex;
 use crate::limits::DCS_MAX;
 
 pub use level::{Level, LevelParseError};
+
+/// A number for each datacenter, by `DcIndex`. A request makes a dozen of them, and most topologies have few datacenters.
+type PerDc<T> = SmallVec<[T; 8]>;
 
 /// What a level demands of the replicas of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +36,9 @@ pub struct QuorumSpec {
     level: Level,
     local: DcIndex,
     /// Replicas of the key in each datacenter, by `DcIndex`.
-    replicas: Vec<u8>,
+    replicas: PerDc<u8>,
     /// Acks needed in each datacenter.
-    per_dc: Vec<u8>,
+    per_dc: PerDc<u8>,
     /// Acks needed in all datacenters together.
     total: u16,
     /// Datacenters other than the local one that must give at least one ack.
@@ -89,8 +93,8 @@ impl QuorumSpec {
         let mut spec = Self {
             level,
             local,
-            replicas: replicas.to_vec(),
-            per_dc: vec![0; replicas.len()],
+            replicas: PerDc::from_slice(replicas),
+            per_dc: PerDc::from_elem(0, replicas.len()),
             total: 0,
             other_dcs: 0,
         };
@@ -255,14 +259,15 @@ fn majority_u8(count: u8) -> u8 {
 /// Acknowledgements and failures per datacenter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    acked: Vec<u16>,
-    failed: Vec<u16>,
+    acked: PerDc<u16>,
+    failed: PerDc<u16>,
 }
 
 impl Tally {
     /// Nobody answered yet.
     pub fn new(spec: &QuorumSpec) -> Self {
-        Self { acked: vec![0; spec.replicas.len()], failed: vec![0; spec.replicas.len()] }
+        let none = PerDc::from_elem(0, spec.replicas.len());
+        Self { acked: none.clone(), failed: none }
     }
 
     /// Counts an acknowledgement from `dc`. The caller counts each replica once.
