@@ -1,6 +1,8 @@
 //! Drives one get: reads the replicas that the machine names, repairs the stale ones, answers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use atoll_protocol::get::{GetEffect, GetError, GetInput, GetMachine, GetOutcome, GetPlan};
 use atoll_protocol::ids::{DcIndex, NodeIndex};
@@ -11,11 +13,11 @@ use atoll_protocol::time::MonoTime;
 use atoll_protocol::version::Context;
 use atoll_protocol::wire::{Failure, Known, PeerReply, PeerRequest};
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
 use crate::env::{Alarm, BoxFuture};
 use crate::net::{CallOff, ReadCall};
+use crate::replica::{Reach, ReplicaError};
 
 /// Most incarnations and cells of a record that is told along with a read: some 30 bytes each. Whoever is told nothing
 /// sends its record.
@@ -47,17 +49,57 @@ pub struct GetAnswer {
 /// What the driver's loop holds besides the machine.
 struct Run {
     get: Get,
-    wakes: BTreeSet<MonoTime>,
+    wakes: Vec<MonoTime>,
     inputs: VecDeque<GetInput>,
-    under_way: FuturesUnordered<BoxFuture<'static, GetInput>>,
-    /// When each peer was asked.
-    asked: BTreeMap<NodeIndex, MonoTime>,
-    /// What calls off the reads that were sent.
-    reads: BTreeMap<NodeIndex, CallOff>,
+    under_way: UnderWay,
+    asked: Vec<Asked>,
     answer: Option<Answer<GetAnswer>>,
 }
 
+/// A peer that was asked.
+pub(super) struct Asked {
+    pub(super) node: NodeIndex,
+    pub(super) since: MonoTime,
+    /// Calls the read off, once.
+    call_off: Option<CallOff>,
+}
+
+/// Reads and repairs that will be over some time: hardly ever more than two.
+#[derive(Default)]
+struct UnderWay {
+    futures: Vec<BoxFuture<'static, GetInput>>,
+}
+
+impl UnderWay {
+    /// The next that is over; never, if there is none.
+    ///
+    /// # Cancellation
+    /// Loses nothing.
+    async fn next(&mut self) -> GetInput {
+        poll_fn(|context| {
+            for at in 0..self.futures.len() {
+                let Some(future) = self.futures.get_mut(at) else { break };
+                if let Poll::Ready(input) = future.as_mut().poll(context) {
+                    drop(self.futures.swap_remove(at));
+                    return Poll::Ready(input);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
 impl Coordinator {
+    /// What a get comes to whose level asks for the own record alone, if that is in memory: the same as [`get`](Self::get), at
+    /// once. `None` says nothing, and was not counted.
+    pub fn get_at_once(&self, get: &Get) -> Option<GetAnswer> {
+        let record = self.read_alone(get, Reach::Memory)?;
+        Self::count(&self.parts.counters.gets);
+        self.parts.hedges.earn();
+        Some(GetAnswer { record, answered: 1 })
+    }
+
     /// Runs a get to its end: the answer, and the repairs behind it.
     pub async fn get(&self, get: Get, answer: Answer<GetAnswer>) {
         let _place = match self.parts.operations.enter() {
@@ -65,7 +107,7 @@ impl Coordinator {
             Err(limit) => return answer(Err(overloaded(limit))),
         };
         Self::count(&self.parts.counters.gets);
-        if let Some(record) = self.read_alone(&get) {
+        if let Some(record) = self.read_alone(&get, Reach::Disk) {
             self.parts.hedges.earn();
             return answer(Ok(GetAnswer { record, answered: 1 }));
         }
@@ -75,11 +117,10 @@ impl Coordinator {
         };
         let mut run = Run {
             get,
-            wakes: BTreeSet::new(),
+            wakes: Vec::new(),
             inputs: VecDeque::from([GetInput::Start]),
-            under_way: FuturesUnordered::new(),
-            asked: BTreeMap::new(),
-            reads: BTreeMap::new(),
+            under_way: UnderWay::default(),
+            asked: Vec::new(),
             answer: Some(answer),
         };
         self.drive_get(&mut machine, &mut run).await;
@@ -87,7 +128,7 @@ impl Coordinator {
 
     /// The own record, if it is all that the level asks for: what the machine would come to, at a third of the cost. `None`
     /// also if it cannot be read; others are asked then.
-    fn read_alone(&self, get: &Get) -> Option<Record> {
+    fn read_alone(&self, get: &Get, reach: Reach) -> Option<Record> {
         let own = (self.parts.cluster.own(), self.parts.cluster.own_dc());
         let is_enough = match get.level {
             Level::One => true,
@@ -97,13 +138,17 @@ impl Coordinator {
         if !is_enough || get.at_least.is_some() || !get.target.replicas.nodes.contains(&own) {
             return None;
         }
-        match self.read_own(&get.target) {
-            GetInput::Record { record, .. }
-                if record.conflict() == get.target.keyspace.conflict =>
-            {
-                Some(record)
+        let conflict = get.target.keyspace.conflict;
+        match self.parts.replica.read(&get.target.stored, reach) {
+            Ok(record) => {
+                let record = record.unwrap_or_else(|| Record::empty(conflict));
+                Some(record).filter(|record| record.conflict() == conflict)
             }
-            _ => None,
+            Err(ReplicaError::NotInMemory) => None,
+            Err(error) => {
+                tracing::error!(%error, "own replica cannot read");
+                None
+            }
         }
     }
 
@@ -131,10 +176,10 @@ impl Coordinator {
             let input = match run.inputs.pop_front() {
                 Some(input) => input,
                 None => {
-                    let wake = run.wakes.first().copied();
+                    let wake = run.wakes.iter().min().copied();
                     tokio::select! {
                         biased;
-                        Some(input) = run.under_way.next() => input,
+                        input = run.under_way.next() => input,
                         () = alarm.ring(wake) => GetInput::Tick,
                     }
                 }
@@ -168,17 +213,18 @@ impl Coordinator {
                 run.inputs.extend(self.may_speculate(&overdue, &run.asked, reads));
             }
             GetEffect::Cancel { to } => {
-                if let Some(read) = run.reads.remove(&to) {
+                let asked = run.asked.iter_mut().find(|asked| asked.node == to);
+                if let Some(read) = asked.and_then(|asked| asked.call_off.take()) {
                     read.now(&self.parts.peers);
                 }
             }
             GetEffect::Repair { to } => {
                 Self::count(&self.parts.counters.repaired);
                 let record = machine.joined().encode();
-                run.under_way.push(self.repair(to, record, &run.get));
+                run.under_way.futures.push(self.repair(to, record, &run.get));
             }
             GetEffect::WakeAt(at) => {
-                run.wakes.insert(at);
+                run.wakes.push(at);
             }
             GetEffect::Finish(result) => {
                 let result = match result {
@@ -197,7 +243,7 @@ impl Coordinator {
 
     fn read_own(&self, target: &Target) -> GetInput {
         let from = self.parts.cluster.own();
-        match self.parts.replica.read(&target.stored) {
+        match self.parts.replica.read(&target.stored, Reach::Disk) {
             Ok(record) => {
                 let record = record.unwrap_or_else(|| Record::empty(target.keyspace.conflict));
                 GetInput::Record { from, record }
@@ -216,9 +262,13 @@ impl Coordinator {
         let Ok((call, call_off)) = begun else {
             return run.inputs.push_back(GetInput::Failed { from: to });
         };
-        run.asked.insert(to, self.parts.env.mono());
-        run.reads.insert(to, call_off);
-        run.under_way.push(Box::pin(read_answer(to, call, run.get.target.keyspace.conflict)));
+        let since = self.parts.env.mono();
+        run.asked.push(Asked { node: to, since, call_off: Some(call_off) });
+        run.under_way.futures.push(Box::pin(read_answer(
+            to,
+            call,
+            run.get.target.keyspace.conflict,
+        )));
     }
 
     fn repair(&self, to: NodeIndex, record: Bytes, get: &Get) -> BoxFuture<'static, GetInput> {

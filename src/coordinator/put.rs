@@ -237,8 +237,7 @@ impl Coordinator {
                     key: run.target.key.clone(),
                     relay_to,
                 };
-                let lane = run.target.stored.token().0;
-                let sent = self.parts.peers.notify(to, &notice, run.minted.bytes.clone(), lane);
+                let sent = self.parts.peers.notify(to, &notice, run.minted.bytes.clone());
                 if sent.is_err() {
                     run.inputs.push_back(PutInput::Failed { from: to });
                 }
@@ -251,8 +250,7 @@ impl Coordinator {
                     keyspace: run.target.keyspace.id,
                     key: run.target.key.clone(),
                 };
-                let lane = run.target.stored.token().0;
-                let sent = self.parts.peers.notify(to, &notice, run.minted.bytes.clone(), lane);
+                let sent = self.parts.peers.notify(to, &notice, run.minted.bytes.clone());
                 if sent.is_err() {
                     run.inputs.push_back(PutInput::Failed { from: to });
                 }

@@ -14,7 +14,7 @@ use atoll_seeded_bug::{Mutant, seeded_bug};
 use tokio::sync::oneshot;
 
 use super::{Coordinator, Get, Target, overloaded};
-use crate::replica::ReplicaError;
+use crate::replica::{Reach, ReplicaError};
 
 impl Coordinator {
     /// Returns once the own replica has durably seen what the session saw.
@@ -29,7 +29,11 @@ impl Coordinator {
         (local, deadline): (DcIndex, MonoTime),
     ) -> Result<(), Failure> {
         let session = &self.unpurged(target, session);
-        let own = self.parts.replica.read(&target.stored).map_err(|error| storage(&error))?;
+        let own = self
+            .parts
+            .replica
+            .read(&target.stored, Reach::Disk)
+            .map_err(|error| storage(&error))?;
         let has_seen = match &own {
             Some(record) => record.has_seen(session),
             None => session.entries().next().is_none(),
@@ -57,7 +61,11 @@ impl Coordinator {
         let unseen = frontier.unseen(session, target.stored.token().0);
         // What this node has seen counts only if its own record is part of the answer.
         let is_less = unseen.entries().count() < session.entries().count();
-        if is_less && replica.read(&target.stored).is_err() { session.clone() } else { unseen }
+        if is_less && replica.read(&target.stored, Reach::Disk).is_err() {
+            session.clone()
+        } else {
+            unseen
+        }
     }
 
     /// A record that has seen what the session saw.

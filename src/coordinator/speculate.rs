@@ -6,7 +6,6 @@
 //! 3. A peer that has said nothing at all for its patience, not even about other things, is not slow but gone: the read
 //!    that replaces it is not speculation, and costs nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use atoll_protocol::get::{GetInput, first_asked};
@@ -17,6 +16,7 @@ use atoll_protocol::time::MonoTime;
 
 use super::Coordinator;
 use super::budget::Paid;
+use super::get::Asked;
 
 /// A get waits so long at least before it speculates: timers and schedulers are no finer.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(1);
@@ -43,12 +43,13 @@ impl Coordinator {
     pub(super) fn may_speculate(
         &self,
         overdue: &[NodeIndex],
-        asked: &BTreeMap<NodeIndex, MonoTime>,
+        asked: &[Asked],
         reads: u16,
     ) -> Option<GetInput> {
-        let gone = overdue
+        let gone = asked
             .iter()
-            .filter(|node| asked.get(node).is_some_and(|&since| self.is_silent(**node, since)));
+            .filter(|asked| overdue.contains(&asked.node))
+            .filter(|asked| self.is_silent(asked.node, asked.since));
         let replaced = u64::try_from(gone.count()).unwrap_or(0).min(reads.into());
         let charged = u64::from(reads) - replaced;
         let counters = &self.parts.counters;

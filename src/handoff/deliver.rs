@@ -27,7 +27,7 @@ use super::backlog::Backlog;
 use super::store::{Hint, age};
 use super::writer::{Change, Fate};
 use crate::repair::RecordBatch;
-use crate::replica::{ReplicaError, StoredKey};
+use crate::replica::{Reach, ReplicaError, StoredKey};
 
 /// Longest sleep of a task, so that it notices what nobody tells it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -297,7 +297,7 @@ impl Handoff {
         let entry = entry.map_err(|error| ReplicaError::Storage(error.to_string()))?;
         match entry {
             Some(entry) if !entry.record.is_empty() => Ok(Some(entry.record)),
-            _ => self.parts.replica.read_encoded(key),
+            _ => self.parts.replica.read_encoded(key, Reach::Disk),
         }
     }
 

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Handoff;
-use crate::replica::StoredKey;
+use crate::replica::{Reach, StoredKey};
 
 /// Deliveries that a node joins at once: more would crowd out its requests.
 pub(super) const TAKEN_AT_ONCE: usize = 2;
@@ -106,7 +106,7 @@ impl Handoff {
         let (mut lacks, mut coming) = (Vec::new(), Vec::new());
         for (place, (key, digest)) in (0u16..).zip(keys.iter().zip(digests)) {
             let key = StoredKey::parse(key.clone()).ok_or_else(malformed)?;
-            let held = parts.replica.read_encoded(&key);
+            let held = parts.replica.read_encoded(&key, Reach::Disk);
             let held = held.map_err(|error| Failure::Storage { detail: error.to_string() })?;
             if held.is_some_and(|record| record_digest(&record) == *digest) {
                 continue;

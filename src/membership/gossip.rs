@@ -17,7 +17,7 @@ impl Membership {
             let notice = view.gossip(self.boot, silent);
             for peer in view.topology.node_indices() {
                 // A peer without a connection hears the next round.
-                let _ = self.peers.notify(peer, &notice, Bytes::new(), 0);
+                let _ = self.peers.notify(peer, &notice, Bytes::new());
             }
             let changed = self.detection.testimony_changed();
             tokio::select! {

@@ -60,11 +60,11 @@ pub trait Link: Send + Sync + 'static {
     fn protocol(&self) -> Protocol;
     /// Address of the other end, for logs.
     fn remote(&self) -> String;
-    /// Queues a frame. Frames with the same `lane_hint` keep their order.
+    /// Queues a frame. Frames keep no order.
     ///
     /// # Errors
     /// [`SendFailure`]; the frame was not sent.
-    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure>;
+    fn send(&self, frame: Frame) -> Result<(), SendFailure>;
     /// The next frame; `None` once the link is closed.
     fn recv(&self) -> BoxFuture<'_, Option<Frame>>;
     /// Appends the frames that have come to `frames`, at most `limit`; waits for the first. How many: 0 once the link is

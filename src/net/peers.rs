@@ -163,12 +163,11 @@ impl Peers {
         to: NodeIndex,
         notice: &PeerNotice,
         payload: Bytes,
-        lane_hint: u64,
     ) -> Result<(), SendFailure> {
         let open = self.newest(to).ok_or(SendFailure::Closed)?;
         let envelope = Envelope { request: 0, epoch: self.epoch, budget: None };
         let frame = wire::to_frame(notice, payload, envelope).map_err(|_| SendFailure::TooLarge)?;
-        open.link.send(frame, lane_hint)
+        open.link.send(frame)
     }
 
     /// Sends a datagram on the newest link; lost if there is none.
@@ -235,7 +234,7 @@ impl Peers {
         let envelope = Envelope { request: id, epoch: self.epoch, budget };
         let frame = wire::to_frame(request, payload, envelope).map_err(|_| CallError::NotSent)?;
         let sent_bytes = bytes_of(&frame);
-        open.link.send(frame, id).map_err(|_| CallError::NotSent)?;
+        open.link.send(frame).map_err(|_| CallError::NotSent)?;
         let frame = match self.env.until(deadline, reply).await {
             None => return Err(CallError::Deadline),
             Some(Err(_)) => return Err(CallError::Lost),

@@ -123,8 +123,8 @@ impl Link for QuicLink {
         self.connection.remote_addr().to_string()
     }
 
-    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
-        self.connection.send(frame, lane_hint).map_err(failure)
+    fn send(&self, frame: Frame) -> Result<(), SendFailure> {
+        self.connection.send(frame).map_err(failure)
     }
 
     fn recv(&self) -> BoxFuture<'_, Option<Frame>> {

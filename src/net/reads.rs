@@ -3,7 +3,7 @@
 //! 1. [`Peers::begin_read`] sends the request and hands out two ends: one to wait with, one to call it off with.
 //! 2. How long the answer took goes to the peer's statistics (`latency.rs`); so does how long a read had taken when it
 //!    was called off or its deadline passed.
-//! 3. [`CallOff::now`] forgets the call and sends a cancel frame behind the request, on its lane.
+//! 3. [`CallOff::now`] forgets the call and sends a cancel frame, which may overtake the request.
 //!
 //! Invariants
 //! - A read is under way until its waiting end is dropped. Dropping sends nothing.
@@ -33,6 +33,15 @@ pub struct ReadCall {
     began: MonoTime,
     deadline: MonoTime,
     reply: oneshot::Receiver<Frame>,
+    timed: Timed,
+}
+
+/// Whether it is known how long a read took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timed {
+    NotYet,
+    /// Noted, or there is nothing to note: the link broke, or the read was called off, which notes it.
+    Over,
 }
 
 /// Calls a read off.
@@ -60,12 +69,13 @@ impl Peers {
         let (id, reply) = self.calls.register(open.id);
         reads.begin();
         // From here on dropping `call` undoes both.
-        let call = ReadCall { peers: self.clone(), to, id, began, deadline, reply };
+        let call =
+            ReadCall { peers: self.clone(), to, id, began, deadline, reply, timed: Timed::NotYet };
         let envelope =
             Envelope { request: id, epoch: self.epoch, budget: Some(deadline.since(began)) };
         let frame =
             wire::to_frame(request, Bytes::new(), envelope).map_err(|_| CallError::NotSent)?;
-        open.link.send(frame, id).map_err(|_| CallError::NotSent)?;
+        open.link.send(frame).map_err(|_| CallError::NotSent)?;
         Ok((call, CallOff { to, id, began, link: open.link }))
     }
 
@@ -85,25 +95,17 @@ impl Peers {
 }
 
 impl ReadCall {
-    /// Waits for the answer and its payload.
+    /// Waits for the answer and its payload, past the deadline if need be: whoever reads has a timer already, and drops this.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// [`CallError::Lost`] and [`CallError::Malformed`].
     pub async fn answer(mut self) -> Result<(PeerReply, Bytes), CallError> {
-        let env = self.peers.env.clone();
-        let frame = env.until(self.deadline, &mut self.reply).await;
-        match &frame {
-            Some(Ok(_)) | None => self.peers.note_read(self.to, self.began),
-            Some(Err(_)) => {}
-        }
-        match frame {
-            None => Err(CallError::Deadline),
-            Some(Err(_)) => Err(CallError::Lost),
-            Some(Ok(frame)) => {
-                let reply = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
-                Ok((reply, frame.payload))
-            }
-        }
+        let frame = (&mut self.reply).await;
+        self.timed = Timed::Over;
+        let frame = frame.map_err(|_| CallError::Lost)?;
+        self.peers.note_read(self.to, self.began);
+        let reply = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
+        Ok((reply, frame.payload))
     }
 }
 
@@ -112,6 +114,9 @@ impl Drop for ReadCall {
         self.peers.calls.forget(self.id);
         if let Some(reads) = self.peers.reads_of(self.to) {
             reads.end();
+        }
+        if self.timed == Timed::NotYet && self.peers.env.mono() >= self.deadline {
+            self.peers.note_read(self.to, self.began);
         }
     }
 }
@@ -124,7 +129,7 @@ impl CallOff {
         let notice = PeerNotice::Cancel { request: self.id };
         let envelope = Envelope { request: 0, epoch: peers.epoch, budget: None };
         let Ok(frame) = wire::to_frame(&notice, Bytes::new(), envelope) else { return };
-        if let Err(error) = self.link.send(frame, self.id) {
+        if let Err(error) = self.link.send(frame) {
             // The peer answers for nothing.
             tracing::debug!(peer = ?self.to, %error, "cancel not sent");
         }

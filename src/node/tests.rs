@@ -181,7 +181,7 @@ impl Client {
         let budget = Some(Duration::from_secs(5));
         let envelope = Envelope { request: self.request, epoch: Epoch(1), budget };
         let frame = wire::to_frame(&request, payload, envelope).unwrap();
-        self.connection.send(frame, 0).unwrap();
+        self.connection.send(frame).unwrap();
         let frame: Frame = self.connection.recv().await.unwrap();
         assert_eq!(frame.request, self.request);
         (wire::from_frame(&frame).unwrap(), frame.payload)

@@ -30,7 +30,7 @@ use super::serve::cut;
 use super::trouble::Trouble;
 use super::{RecordBatch, Repair, count};
 use crate::net::CallError;
-use crate::replica::{ReplicaError, StoredKey};
+use crate::replica::{Reach, ReplicaError, StoredKey};
 
 /// Longest wait for one answer: the slowest reads a page from a busy disk, far away.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -250,7 +250,7 @@ impl Repair {
                         let stored = StoredKey::parse(key.clone()).ok_or_else(|| {
                             ReplicaError::Storage("a stored key is malformed".to_owned())
                         })?;
-                        let record = replica.read_encoded(&stored)?;
+                        let record = replica.read_encoded(&stored, Reach::Disk)?;
                         let lacks = |record: &Bytes| Some(record_digest(record)) != *theirs;
                         if let Some(record) = record.filter(lacks) {
                             batch.add(key.clone(), &record);

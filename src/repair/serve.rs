@@ -19,7 +19,7 @@ use super::plan::Share;
 use super::ranges::{runs_of, sets_of, tokens_of};
 use super::trouble::{Trouble, failure};
 use crate::cluster::View;
-use crate::replica::{Replica, ReplicaError, StoredKey};
+use crate::replica::{Reach, Replica, ReplicaError, StoredKey};
 
 /// Bytes of keys looked for at once where their records follow: about [`RECORDS_MAX`] keys of 56 bytes with digest.
 const EVERYTHING_BYTES: usize = RECORDS_MAX * 64;
@@ -180,7 +180,7 @@ impl Repair {
                         break;
                     }
                     let key = StoredKey::parse(key).ok_or_else(|| invalid("a key is malformed"))?;
-                    let record = replica.read_encoded(&key);
+                    let record = replica.read_encoded(&key, Reach::Disk);
                     let record =
                         record.map_err(|error| failure(Trouble::from(error)))?.unwrap_or_default();
                     lengths.push(u32::try_from(record.len()).unwrap_or(u32::MAX));

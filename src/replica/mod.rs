@@ -34,6 +34,7 @@ mod keys;
 mod marks;
 mod merge;
 mod mint;
+mod read;
 mod scan;
 mod way;
 mod signal;
@@ -54,7 +55,6 @@ use atoll_protocol::purge::{PurgeFrontier, Trimmed};
 use atoll_protocol::record::Record;
 use atoll_protocol::token::{Partition, Partitions};
 use atoll_protocol::version::Dot;
-use atoll_seeded_bug::{Mutant, seeded_bug};
 use atoll_storage::{Engine, Statistics};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -75,6 +75,7 @@ pub use life::Life;
 pub use marks::LeafMarks;
 pub use merge::JoinRecords;
 pub use mint::{MintError, MintRequest};
+pub use read::Reach;
 pub use signal::WriteSignal;
 pub use stripe::Applied;
 pub use suspects::Suspects;
@@ -147,6 +148,9 @@ pub enum ReplicaError {
     /// What is stored is damaged: another replica has to be asked.
     #[error("{0}")]
     Damaged(String),
+    /// The record is not in memory, and the disk was out of reach: nothing is wrong.
+    #[error("the record is not in memory")]
+    NotInMemory,
     /// Storage failed, or holds something that is not a record.
     #[error("{0}")]
     Storage(String),
@@ -245,26 +249,6 @@ impl Replica {
         trimmed.await.map_err(|_| ReplicaError::Storage("a deletion cannot be purged".to_owned()))
     }
 
-    /// The record of a key; `None` if there is none.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Damaged`] or [`ReplicaError::Storage`] when it cannot be read: damage is never "absent".
-    ///
-    /// Cost: no I/O while the key is in memory, one block read per candidate table otherwise, on the caller's thread.
-    pub fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
-        self.shared.read(key)
-    }
-
-    /// The encoded record of a key; `None` if there is none.
-    ///
-    /// # Errors
-    /// As [`read`](Replica::read).
-    ///
-    /// Cost: as [`read`](Replica::read); the record is not decoded.
-    pub fn read_encoded(&self, key: &StoredKey) -> Result<Option<Bytes>, ReplicaError> {
-        self.shared.read_encoded(key)
-    }
-
     /// Up to where this replica has seen everything, and refuses what comes late.
     pub fn frontiers(&self) -> &Frontiers {
         &self.shared.frontiers
@@ -351,38 +335,4 @@ impl Replica {
 
 fn overloaded() -> ReplicaError {
     ReplicaError::Overloaded(Limit::StripeQueue)
-}
-
-impl Shared {
-    /// Why something could not be read; a damaged file is suspected from now on.
-    fn unread(&self, error: &atoll_storage::Error) -> ReplicaError {
-        match error {
-            atoll_storage::Error::Corrupt { file, .. } => {
-                self.suspects.note(file);
-                ReplicaError::Damaged(error.to_string())
-            }
-            error => ReplicaError::Storage(error.to_string()),
-        }
-    }
-
-    fn read_encoded(&self, key: &StoredKey) -> Result<Option<Bytes>, ReplicaError> {
-        let stored = self.engine.get(key.as_bytes()).or_else(|error| match error {
-            atoll_storage::Error::Corrupt { .. } if seeded_bug(Mutant::CorruptReadsAsAbsent) => {
-                Ok(None)
-            }
-            error => Err(error),
-        });
-        stored.map_err(|error| self.unread(&error))
-    }
-
-    fn read(&self, key: &StoredKey) -> Result<Option<Record>, ReplicaError> {
-        let Some(bytes) = self.read_encoded(key)? else { return Ok(None) };
-        let record =
-            Record::decode(bytes).map_err(|error| ReplicaError::Storage(error.to_string()))?;
-        if !record.duplicate_dots().is_empty() {
-            self.counters.alarms.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(dots = ?record.duplicate_dots(), "ALARM: a dot was minted twice; both cells are kept");
-        }
-        Ok(Some(record))
-    }
 }

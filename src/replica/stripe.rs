@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 
 use super::commit::Committer;
 use super::mint::{self, CounterHistory};
-use super::{MintError, MintRequest, Minted, ReplicaError, Shared, StoredKey};
+use super::{MintError, MintRequest, Minted, Reach, ReplicaError, Shared, StoredKey};
 use crate::tasks::Tasks;
 
 use draft::{Draft, Waiter, Write};
@@ -238,7 +238,8 @@ impl Stripe {
             Some(Write::Purge) => return Ok(Record::empty(conflict)),
             None => None,
         };
-        let mut record = self.shared.read(key)?.unwrap_or_else(|| Record::empty(conflict));
+        let mut record =
+            self.shared.read(key, Reach::Disk)?.unwrap_or_else(|| Record::empty(conflict));
         if record.conflict() != conflict {
             return Err(conflict_mismatch());
         }

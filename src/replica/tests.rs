@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::mint::{CounterHistory, MintError, MintRequest, mint};
-use super::{Applied, JoinRecords, Life, Minted, Replica, StoredKey};
+use super::{Applied, JoinRecords, Life, Minted, Reach, Replica, StoredKey};
 use crate::env::RealEnv;
 use crate::tasks::Tasks;
 
@@ -86,7 +86,7 @@ async fn a_blind_put_is_a_sibling_and_a_contextual_one_supersedes() {
     let seen = two.record.context(key.token().0);
     let three = bench.put(&key, b"three", seen).await;
     assert_eq!(three.record.sibling_count(), 1);
-    assert_eq!(bench.replica.read(&key).unwrap(), Some(three.record));
+    assert_eq!(bench.replica.read(&key, Reach::Disk).unwrap(), Some(three.record));
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn puts_of_one_key_that_share_a_batch_see_each_other() {
     let mut counts: Vec<_> = minted.iter().map(|m| m.record.sibling_count()).collect();
     counts.sort_unstable();
     assert_eq!(counts, (1..=64).collect::<Vec<_>>());
-    let stored = bench.replica.read(&key).unwrap().unwrap();
+    let stored = bench.replica.read(&key, Reach::Disk).unwrap().unwrap();
     assert_eq!(stored.sibling_count(), 64);
     assert!(stored.duplicate_dots().is_empty());
 }
@@ -114,7 +114,7 @@ async fn blind_applies_join_with_what_is_minted_here() {
         expected.join(&record);
         bench.replica.apply(key.clone(), record.encode()).await.unwrap();
     }
-    assert_eq!(bench.replica.read(&key).unwrap(), Some(expected));
+    assert_eq!(bench.replica.read(&key, Reach::Disk).unwrap(), Some(expected));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn lww_keeps_the_last_and_counts_the_loser() {
     let older = foreign_record(Conflict::Lww, 1, 100);
     bench.replica.apply(key.clone(), newer.encode()).await.unwrap();
     bench.replica.apply(key.clone(), older.encode()).await.unwrap();
-    assert_eq!(bench.replica.read(&key).unwrap(), Some(newer));
+    assert_eq!(bench.replica.read(&key, Reach::Disk).unwrap(), Some(newer));
     assert_eq!(bench.replica.counters().lww_dropped.load(Ordering::Relaxed), 1);
 }
 
@@ -137,7 +137,7 @@ async fn what_is_not_a_record_of_this_key_is_refused() {
     bench.put(&key, b"own", blind(&key)).await;
     let other_mode = foreign_record(Conflict::Lww, 1, 1);
     assert!(bench.replica.apply(key.clone(), other_mode.encode()).await.is_err());
-    assert_eq!(bench.replica.read(&key).unwrap().unwrap().sibling_count(), 1);
+    assert_eq!(bench.replica.read(&key, Reach::Disk).unwrap().unwrap().sibling_count(), 1);
 }
 
 #[test]
@@ -197,7 +197,7 @@ async fn an_expired_put_is_dropped_at_dequeue() {
     };
     let minting = bench.replica.mint(key.clone(), request).unwrap();
     assert_eq!(minting.minted.await.unwrap().err(), Some(MintError::Expired));
-    assert_eq!(bench.replica.read(&key).unwrap(), None);
+    assert_eq!(bench.replica.read(&key, Reach::Disk).unwrap(), None);
 }
 
 #[test]
@@ -257,16 +257,16 @@ async fn what_was_purged_does_not_come_back() {
     assert_eq!(replica.purge(key.clone(), &early, None).await.unwrap(), Trimmed::Nothing);
     let frontier = bench.adopt(&key, u64::MAX / 2, &[(7, 2)]);
     assert_eq!(replica.purge(key.clone(), &frontier, None).await.unwrap(), Trimmed::All);
-    assert_eq!(replica.read(&key).unwrap(), None);
+    assert_eq!(replica.read(&key, Reach::Disk).unwrap(), None);
     assert_eq!(replica.purge(key.clone(), &frontier, None).await.unwrap(), Trimmed::Nothing);
     for late in [put.bytes, deleted.bytes] {
         let applied = replica.apply(key.clone(), late).await.unwrap();
         assert!(matches!(applied, Applied::Stripped(dots) if dots.len() == 1));
-        assert_eq!(replica.read(&key).unwrap(), None);
+        assert_eq!(replica.read(&key, Reach::Disk).unwrap(), None);
     }
     let news = foreign_record(Conflict::Siblings, 1, 5);
     assert_eq!(replica.apply(key.clone(), news.encode()).await.unwrap(), Applied::Joined);
-    assert_eq!(replica.read(&key).unwrap(), Some(news));
+    assert_eq!(replica.read(&key, Reach::Disk).unwrap(), Some(news));
     let again = bench.put(&key, b"again", blind(&key)).await;
     let dots: Vec<u64> = again.record.cells().map(|(dot, _)| dot.counter).collect();
     assert_eq!(dots, [3, 1], "its counter goes on, and what arrived stands beside it");
@@ -288,7 +288,7 @@ async fn a_purge_and_a_write_at_once_keep_the_write() {
             replica.apply(key.clone(), news.encode())
         );
         assert_eq!(applied.unwrap(), Applied::Joined);
-        let left = replica.read(&key).unwrap().unwrap();
+        let left = replica.read(&key, Reach::Disk).unwrap().unwrap();
         assert!(left.cells().any(|cell| news.cells().any(|other| other == cell)), "{purged:?}");
     }
 }

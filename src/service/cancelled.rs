@@ -1,7 +1,7 @@
 //! Requests of peers that nobody waits for any more: whoever is about to begin or answer one looks here.
 //!
-//! A cancel frame follows its request on the same lane, so that the request has been read when it comes, and waits, runs
-//! or is done. What is done leaves its note behind until newer ones take its place.
+//! When a cancel frame comes, its request may not have been read yet, may wait, run or be done: frames keep no order. What is
+//! done leaves its note behind until newer ones take its place.
 //!
 //! Invariants
 //! - At most [`NOTES_MAX`] are kept; of a forgotten one the answer is sent for nothing.

@@ -35,7 +35,9 @@ pub(super) struct ReplyTo {
 }
 
 impl Service {
-    pub(super) async fn serve_client(self, link: Arc<dyn Link>, frame: Frame, deadline: MonoTime) {
+    /// Answers what can be answered at once, from memory and without waiting for anybody, where the frame arrives; everything
+    /// else gets a task of its own.
+    pub(super) fn serve_client(&self, link: &Arc<dyn Link>, frame: Frame) {
         let reply_to =
             ReplyTo { link: link.clone(), request: frame.request, service: self.clone() };
         let request = match wire::from_frame::<Request>(&frame) {
@@ -54,15 +56,29 @@ impl Service {
             return reply_to
                 .fail(Failure::NotServing { node: self.parts.facts.node.clone(), reason });
         }
+        let deadline = self.deadline(&frame);
         let local = self.parts.cluster.own_dc();
+        if let Request::Get(get) = request {
+            return self.get(get, local, deadline, reply_to);
+        }
+        let (service, link) = (self.clone(), link.clone());
+        self.parts.tasks.spawn("client-request", async move {
+            service.carry_out((request, frame.payload), link, (local, deadline), reply_to).await;
+        });
+    }
+
+    async fn carry_out(
+        self,
+        (request, payload): (Request, Bytes),
+        link: Arc<dyn Link>,
+        (local, deadline): (DcIndex, MonoTime),
+        reply_to: ReplyTo,
+    ) {
         match request {
-            Request::Get(get) => {
-                let longest = self.parts.env.mono().after(self.parts.purge.get_max());
-                self.get(get, local, deadline.min(longest), reply_to).await;
-            }
+            Request::Get(get) => self.get(get, local, deadline, reply_to),
             Request::Put(put) => {
                 let answer = reply_to.into_put_answer();
-                self.put((put, frame.payload), (local, deadline), Origin::Client, answer).await;
+                self.put((put, payload), (local, deadline), Origin::Client, answer).await;
             }
             Request::Cluster => reply_to.send(&self.cluster_view(), Bytes::new()),
             Request::Status => reply_to.send(&self.status(deadline).await, Bytes::new()),
@@ -95,7 +111,8 @@ impl Service {
         }
     }
 
-    async fn get(&self, get: GetRequest, local: DcIndex, deadline: MonoTime, reply_to: ReplyTo) {
+    /// Checks a get, then answers it from memory, or has the coordinator run it.
+    fn get(&self, get: GetRequest, local: DcIndex, deadline: MonoTime, reply_to: ReplyTo) {
         let target = check_key(&get.key)
             .and_then(|()| Target::locate(&self.parts.cluster, &get.keyspace, get.key))
             .and_then(|target| {
@@ -106,17 +123,21 @@ impl Service {
             Ok(checked) => checked,
             Err(invalid) => return reply_to.fail(invalid.into()),
         };
-        let (token, env) = (target.stored.token().0, self.parts.env.clone());
+        let token = target.stored.token().0;
+        let longest = self.parts.env.mono().after(self.parts.purge.get_max());
+        let deadline = deadline.min(longest);
+        let get = Get { target, level: get.level, local, at_least, deadline };
+        if let Some(found) = self.parts.coordinator.get_at_once(&get) {
+            return reply_to.found(&found, token);
+        }
         let answer: Answer<GetAnswer> = Box::new(move |result| match result {
-            Ok(GetAnswer { record, answered }) => {
-                let (cells, payload) = visible_cells(&record, env.wall());
-                let context = record.context(token).encode();
-                reply_to.send(&Reply::Get { context, cells, answered }, payload);
-            }
+            Ok(found) => reply_to.found(&found, token),
             Err(failure) => reply_to.fail(failure),
         });
-        let get = Get { target, level: get.level, local, at_least, deadline };
-        self.parts.coordinator.get(get, answer).await;
+        let coordinator = self.parts.coordinator.clone();
+        self.parts.tasks.spawn("client-request", async move {
+            coordinator.get(get, answer).await;
+        });
     }
 
     /// Checks a put, then runs it here or at a replica.
@@ -183,12 +204,19 @@ impl ReplyTo {
             wire::to_frame(&Reply::Failed(failure), Bytes::new(), envelope)
         });
         let sent = match frame {
-            Ok(frame) => self.link.send(frame, self.request).map_err(|error| error.to_string()),
+            Ok(frame) => self.link.send(frame).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = sent {
             tracing::debug!(client = %self.link.identity(), error, "reply not sent");
         }
+    }
+
+    /// Sends what a get of a key with this token has found.
+    fn found(&self, GetAnswer { record, answered }: &GetAnswer, token: u64) {
+        let (cells, payload) = visible_cells(record, self.service.parts.env.wall());
+        let context = record.context(token).encode();
+        self.send(&Reply::Get { context, cells, answered: *answered }, payload);
     }
 
     pub(super) fn fail(&self, failure: Failure) {

@@ -110,7 +110,7 @@ impl Service {
         let envelope = Envelope { request: 0, epoch: view.topology.epoch(), budget: None };
         if let Ok(frame) = wire::to_frame(&notice, Bytes::new(), envelope) {
             // A link that is gone already needs no introduction.
-            let _ = to.link.send(frame, 0);
+            let _ = to.link.send(frame);
         }
     }
 

@@ -5,7 +5,8 @@
 //!      ─frame─▶ Service::on_peer_frame   ─▶ replica (apply, read, repair) │ coordinator (forwarded put)
 //! ```
 //!
-//! 1. Each request runs in a task of its own, which owns it: a client that goes away loses only its answer.
+//! 1. What memory can answer is answered where its frame arrives. Every other request runs in a task of its own, which owns
+//!    it: a client that goes away loses only its answer.
 //! 2. The remaining time budget in the frame becomes a deadline the moment the frame is read.
 //! 3. One function authorises every request, after decoding and before anything else.
 //!
@@ -138,11 +139,7 @@ impl Service {
 
 impl Handler for Service {
     fn on_client_frame(&self, link: &Arc<dyn Link>, frame: Frame) {
-        let (service, link) = (self.clone(), link.clone());
-        let deadline = self.deadline(&frame);
-        self.parts.tasks.spawn("client-request", async move {
-            service.serve_client(link, frame, deadline).await;
-        });
+        self.serve_client(link, frame);
     }
 
     fn on_peer_frame(&self, from: &PeerLink, frame: Frame) {

@@ -7,7 +7,7 @@
 mod tests;
 
 use atoll_protocol::frame::Frame;
-use atoll_protocol::ids::{DcIndex, KeyspaceId, NodeIndex, OperationId};
+use atoll_protocol::ids::{DcIndex, Epoch, KeyspaceId, NodeIndex, OperationId};
 use atoll_protocol::record::Record;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{
@@ -23,7 +23,14 @@ use super::check::check_key;
 use super::client::Origin;
 use crate::coordinator::Answer;
 use crate::net::PeerLink;
-use crate::replica::{ReplicaError, StoredKey};
+use crate::replica::{Reach, ReplicaError, StoredKey};
+
+/// A peer that waits for the answer to a request.
+struct Asker {
+    from: PeerLink,
+    request: u64,
+    epoch: Epoch,
+}
 
 /// A record on its way to this replica.
 struct Incoming {
@@ -44,25 +51,40 @@ impl Service {
             }
             return;
         }
-        let (service, from) = (self.clone(), from.clone());
+        self.on_request(from, frame);
+    }
+
+    /// Answers a request of a peer: a read from memory at once, everything else in a task of its own.
+    fn on_request(&self, from: &PeerLink, frame: Frame) {
+        let to = Asker { from: from.clone(), request: frame.request, epoch: frame.epoch };
+        if self.cancelled.take(to.from.id, to.request) {
+            return;
+        }
+        let request = match wire::from_frame::<PeerRequest>(&frame) {
+            Ok(request) => request,
+            Err(error) => {
+                let invalid = Invalid::Message { detail: error.to_string() };
+                return to.tell(&PeerReply::Failed(invalid.into()), Bytes::new());
+            }
+        };
+        if let PeerRequest::Read { keyspace, key, known } = &request {
+            let key = StoredKey::new(*keyspace, key);
+            if let Some((reply, payload)) = self.answer_read(&key, known.as_ref(), Reach::Memory) {
+                return to.tell(&reply, payload);
+            }
+        }
         let deadline = self.deadline(&frame);
+        let service = self.clone();
         self.parts.tasks.spawn("peer-request", async move {
-            let (request, epoch) = (frame.request, frame.epoch);
-            if service.cancelled.take(from.id, request) {
+            let peer = to.from.peer;
+            let is_cancelled = || service.cancelled.take(to.from.id, to.request);
+            if is_cancelled() {
                 return;
             }
-            let (reply, payload) = service.answer_peer(from.peer, frame, deadline).await;
-            if service.cancelled.take(from.id, request) {
-                return;
-            }
-            let envelope = Envelope { request, epoch, budget: None };
-            let sent = wire::to_frame(&reply, payload, envelope)
-                .map_err(|error| error.to_string())
-                .and_then(|frame| {
-                    from.link.send(frame, request).map_err(|error| error.to_string())
-                });
-            if let Err(error) = sent {
-                tracing::debug!(peer = ?from.peer, error, "reply to peer not sent");
+            let (reply, payload) =
+                service.answer_peer(peer, (request, frame.payload), deadline).await;
+            if !is_cancelled() {
+                to.tell(&reply, payload);
             }
         });
     }
@@ -94,8 +116,7 @@ impl Service {
                 key: incoming.key.clone(),
                 relay_to: Vec::new(),
             };
-            let lane = incoming.operation.0;
-            let sent = self.parts.peers.notify(neighbour, &copy, incoming.record.clone(), lane);
+            let sent = self.parts.peers.notify(neighbour, &copy, incoming.record.clone());
             if let Err(error) = sent {
                 // The coordinator notices by the missing acknowledgement and asks another relay.
                 tracing::debug!(?neighbour, %error, "relayed copy not sent");
@@ -105,7 +126,7 @@ impl Service {
         if !incoming.relay_to.is_empty() && seeded_bug(Mutant::RelayAcksBeforeWrite) {
             let (operation, outcome) = (incoming.operation, ApplyOutcome::Durable);
             let ack = PeerNotice::Applied { operation, outcome };
-            let _ = self.parts.peers.notify(incoming.coordinator, &ack, Bytes::new(), operation.0);
+            let _ = self.parts.peers.notify(incoming.coordinator, &ack, Bytes::new());
         }
         let Incoming { operation, coordinator, keyspace, key, record, .. } = incoming;
         let then = move |applied: Result<(), ReplicaError>| {
@@ -153,7 +174,7 @@ impl Service {
 
     fn acknowledge(&self, (operation, to): (OperationId, NodeIndex), outcome: ApplyOutcome) {
         let ack = PeerNotice::Applied { operation, outcome };
-        let sent = self.parts.peers.notify(to, &ack, Bytes::new(), operation.0);
+        let sent = self.parts.peers.notify(to, &ack, Bytes::new());
         if let Err(error) = sent {
             tracing::debug!(?to, %error, "acknowledgement not sent");
         }
@@ -172,33 +193,28 @@ impl Service {
     async fn answer_peer(
         &self,
         from: NodeIndex,
-        frame: Frame,
+        (request, payload): (PeerRequest, Bytes),
         deadline: MonoTime,
     ) -> (PeerReply, Bytes) {
         let nothing = Bytes::new();
-        let request = match wire::from_frame::<PeerRequest>(&frame) {
-            Ok(request) => request,
-            Err(error) => {
-                let invalid = Invalid::Message { detail: error.to_string() };
-                return (PeerReply::Failed(invalid.into()), nothing);
-            }
-        };
         match request {
             PeerRequest::Read { keyspace, key, known } => {
-                self.answer_read(&StoredKey::new(keyspace, &key), known.as_ref())
+                let key = StoredKey::new(keyspace, &key);
+                let answer = self.answer_read(&key, known.as_ref(), Reach::Disk);
+                answer.unwrap_or_else(|| (storage_failure(&ReplicaError::NotInMemory), nothing))
             }
             PeerRequest::Repair { keyspace, key } => {
-                match self.apply(keyspace, &key, frame.payload).await {
+                match self.apply(keyspace, &key, payload).await {
                     Ok(()) => (PeerReply::Repaired, nothing),
                     Err(error) => (storage_failure(&error), nothing),
                 }
             }
             PeerRequest::Forward { request, local } => {
-                let put = (request, frame.payload);
+                let put = (request, payload);
                 (self.put_for_peer(put, (local, deadline)).await, nothing)
             }
             PeerRequest::Tree(request) => {
-                match self.parts.repair.answer(from, request, frame.payload).await {
+                match self.parts.repair.answer(from, request, payload).await {
                     Ok((reply, payload)) => (PeerReply::Tree(reply), payload),
                     Err(failure) => (PeerReply::Failed(failure), nothing),
                 }
@@ -207,7 +223,7 @@ impl Service {
                 (PeerReply::Repairs(self.parts.repair.command(command)), nothing)
             }
             PeerRequest::Handoff(request) => {
-                match self.parts.handoff.answer(from, request, frame.payload).await {
+                match self.parts.handoff.answer(from, request, payload).await {
                     Ok(reply) => (PeerReply::Handoff(reply), nothing),
                     Err(failure) => (PeerReply::Failed(failure), nothing),
                 }
@@ -252,18 +268,36 @@ impl Service {
         }
     }
 
-    fn answer_read(&self, key: &StoredKey, known: Option<&Known>) -> (PeerReply, Bytes) {
-        let stored = self.parts.replica.read_encoded(key);
+    /// What to tell a peer that reads `key` and knows `known`; `None` if the record is out of reach.
+    fn answer_read(
+        &self,
+        key: &StoredKey,
+        known: Option<&Known>,
+        reach: Reach,
+    ) -> Option<(PeerReply, Bytes)> {
+        let stored = self.parts.replica.read_encoded(key, reach);
+        if matches!(stored, Err(ReplicaError::NotInMemory)) {
+            return None;
+        }
         let answer = stored.and_then(|stored| match stored {
             Some(record) => answer_with(record, known),
             None => Ok((PeerReply::Absent, Bytes::new())),
         });
-        match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::error!(%error, "replica cannot read");
-                (storage_failure(&error), Bytes::new())
-            }
+        Some(answer.unwrap_or_else(|error| {
+            tracing::error!(%error, "replica cannot read");
+            (storage_failure(&error), Bytes::new())
+        }))
+    }
+}
+
+impl Asker {
+    fn tell(&self, reply: &PeerReply, payload: Bytes) {
+        let envelope = Envelope { request: self.request, epoch: self.epoch, budget: None };
+        let sent = wire::to_frame(reply, payload, envelope)
+            .map_err(|error| error.to_string())
+            .and_then(|frame| self.from.link.send(frame).map_err(|error| error.to_string()));
+        if let Err(error) = sent {
+            tracing::debug!(peer = ?self.from.peer, error, "reply to peer not sent");
         }
     }
 }

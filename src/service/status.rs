@@ -20,6 +20,7 @@ use super::check::check_key;
 use crate::cluster::View;
 use crate::coordinator::Target;
 use crate::membership::Suspicion;
+use crate::replica::Reach;
 
 /// Observers of a suspicion that a status names: enough to see that it is several.
 const OBSERVERS_SHOWN_MAX: usize = 8;
@@ -178,7 +179,7 @@ impl Service {
     ) -> Option<ReplicaReport> {
         let node = target.view.topology.node(index)?;
         let state = if index == self.parts.cluster.own() {
-            match self.parts.replica.read(&target.stored) {
+            match self.parts.replica.read(&target.stored, Reach::Disk) {
                 Ok(record) => replica_state(record.as_ref()),
                 Err(error) => ReplicaState::Unreachable { reason: error.to_string() },
             }

@@ -2,22 +2,23 @@
 //!
 //! Both sides are equal once `connect.rs` or `accept.rs` has established it; the node and the SDK use the same type.
 //!
-//! 1. [`Connection::send`] puts a frame into the outbox of a lane and never waits; a full outbox is an answer.
-//! 2. [`Connection::recv`] takes the next frame of any lane. Frames that are not taken stay bounded: the peer waits.
+//! 1. [`Connection::send`] puts a frame into an outbox and never waits; a full outbox is an answer.
+//! 2. [`Connection::recv_many`] reads the lanes of the peer. What nobody reads stays bounded: the peer waits.
 //! 3. [`Connection::send_datagram`] sends a few bytes that may be lost, overtake frames and each other, and never wait
 //!    for anything; [`Connection::recv_datagram`] takes the peer's.
 //! 4. Either side closes with a code and a reason that the other one sees in [`Connection::closed`].
 //!
 //! Invariants
 //! - The identity comes from the verified certificate and never changes.
-//! - Requests with the same lane hint keep their order; across lanes there is none.
+//! - Frames keep no order, and none is lost while the connection lasts.
 //! - Dropping the last handle closes the connection; what still waits in an outbox is then lost.
 //!
 //! QUIC's encryption is the only integrity check: a frame that arrives is the frame that was sent.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atoll_protocol::frame::Frame;
@@ -32,9 +33,9 @@ use crate::alpn::Alpn;
 use crate::close::{CloseCode, CloseReason};
 use crate::config::LANES_CLIENT;
 use crate::emulator::canonical;
-use crate::lanes::reader::{Preamble, accept_lanes, read_lane};
-use crate::lanes::writer::write_lane;
-use crate::lanes::{Delivery, INBOX_FRAMES_MAX, Link, OUTBOX_BYTES_MAX};
+use crate::lanes::reader::Inbound;
+use crate::lanes::writer::write_lanes;
+use crate::lanes::{LARGE_PAYLOAD_BYTES, Link, OUTBOX_BYTES_MAX};
 use crate::runtime::Spawner;
 use crate::transport::DATAGRAM_BYTES_MAX;
 
@@ -47,7 +48,7 @@ pub struct Connection {
 /// Why a frame was not taken for sending. It will not be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The lane's outbox holds `limit` frames: the peer or the path is slower than the sender. Try later.
+    /// The outbox holds `limit` frames: the peer or the path is slower than the sender. Try later.
     #[error("{limit} frames wait on the connection already")]
     Full {
         /// The bound, in frames.
@@ -123,26 +124,29 @@ struct Handle {
     alpn: Alpn,
     identity: Identity,
     remote: SocketAddr,
-    lanes: Vec<mpsc::Sender<Box<Frame>>>,
+    lanes: u8,
     outbox_frames: usize,
-    inbox: Mutex<mpsc::Receiver<Delivery>>,
+    spawner: Spawner,
+    small: Outbox,
+    /// Started with the first large frame: most connections never see one.
+    large: OnceLock<Outbox>,
+    inbound: Mutex<Inbound>,
 }
+
+/// Where frames wait for a writer of lanes.
+type Outbox = mpsc::Sender<Box<Frame>>;
 
 impl Connection {
     /// Starts the tasks of an established connection.
     pub(crate) fn start(parts: Established, options: LaneOptions, spawner: &Spawner) -> Self {
         let remote = canonical(parts.quinn.remote_address());
+        let inbound = Mutex::new(Inbound::new(&parts.quinn, parts.receiving));
         let link = Arc::new(Link::new(parts.quinn));
-        let count = lanes_of(parts.alpn, options);
-        let mut lanes = Vec::with_capacity(usize::from(count));
-        let mut sending = parts.sending;
-        for _ in 0..count {
-            let (lane, outbox) = mpsc::channel(options.outbox_frames.max(1));
-            lanes.push(lane);
-            let writer = write_lane(Arc::clone(&link), sending.take(), outbox);
-            spawner("quic.writer", Box::pin(writer));
-        }
-        let inbox = start_readers(&link, parts.receiving, spawner);
+        let lanes = lanes_of(parts.alpn, options);
+        let for_small = usize::from(lanes.saturating_sub(1).max(1));
+        let mut sending = vec![parts.sending];
+        sending.resize_with(for_small, || None);
+        let small = start_writer(&link, sending, options.outbox_frames, spawner);
         let handle = Handle {
             link,
             alpn: parts.alpn,
@@ -150,19 +154,22 @@ impl Connection {
             remote,
             lanes,
             outbox_frames: options.outbox_frames,
-            inbox: Mutex::new(inbox),
+            spawner: Arc::clone(spawner),
+            small,
+            large: OnceLock::new(),
+            inbound,
         };
         Self { handle: Arc::new(handle) }
     }
 
-    /// Puts `frame` into the outbox of the lane that `lane_hint` selects. Frames with equal hints keep their order.
+    /// Puts `frame` into an outbox. Frames keep no order.
     ///
     /// Cost: one compare-and-swap for the room and one slot of a channel; no system call.
     ///
     /// # Errors
     /// [`SendError`]; whatever it is, the frame has not been and will not be sent.
-    pub fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendError> {
-        let (lane, room) = self.prepare(&frame, lane_hint)?;
+    pub fn send(&self, frame: Frame) -> Result<(), SendError> {
+        let (outbox, room) = self.prepare(&frame)?;
         let permits = match self.handle.link.outbox_room.try_acquire_many(room) {
             Ok(permits) => permits,
             Err(TryAcquireError::Closed) => return Err(SendError::Closed),
@@ -170,7 +177,7 @@ impl Connection {
                 return Err(SendError::FullBytes { limit: OUTBOX_BYTES_MAX });
             }
         };
-        match lane.try_send(Box::new(frame)) {
+        match outbox.try_send(Box::new(frame)) {
             Ok(()) => permits.forget(),
             Err(TrySendError::Closed(_)) => return Err(SendError::Closed),
             Err(TrySendError::Full(_)) => {
@@ -187,11 +194,11 @@ impl Connection {
     ///
     /// # Cancellation
     /// Dropping the future before it resolves leaves the frame unsent and its room free.
-    pub async fn send_wait(&self, frame: Frame, lane_hint: u64) -> Result<(), SendError> {
-        let (lane, room) = self.prepare(&frame, lane_hint)?;
+    pub async fn send_wait(&self, frame: Frame) -> Result<(), SendError> {
+        let (outbox, room) = self.prepare(&frame)?;
         let permits = self.handle.link.outbox_room.acquire_many(room).await;
         let permits = permits.map_err(|_| SendError::Closed)?;
-        let slot = lane.reserve().await.map_err(|_| SendError::Closed)?;
+        let slot = outbox.reserve().await.map_err(|_| SendError::Closed)?;
         permits.forget();
         slot.send(Box::new(frame));
         Ok(())
@@ -202,34 +209,22 @@ impl Connection {
     /// # Cancellation
     /// Loses nothing. Several callers share the frames among them.
     pub async fn recv(&self) -> Option<Frame> {
-        let delivery = self.handle.inbox.lock().await.recv().await?;
-        self.handle.link.inbox_room.add_permits(delivery.room);
-        Some(*delivery.frame)
+        let mut frames = Vec::with_capacity(1);
+        self.recv_many(&mut frames, 1).await;
+        frames.pop()
     }
 
     /// Appends what has arrived, at most `limit` frames, to `frames` and returns how many; waits for the first. 0 means
-    /// that the connection has ended. One wake-up per batch instead of one per frame.
+    /// that the connection has ended.
+    ///
+    /// The caller's task reads the lanes itself: it is woken once per burst, and nothing is queued in between.
     ///
     /// # Cancellation
     /// Loses nothing.
     pub async fn recv_many(&self, frames: &mut Vec<Frame>, limit: usize) -> usize {
-        let mut inbox = self.handle.inbox.lock().await;
-        let Some(first) = inbox.recv().await else {
-            return 0;
-        };
-        let mut room = first.room;
-        let mut taken = 1;
-        frames.push(*first.frame);
-        while taken < limit {
-            let Ok(delivery) = inbox.try_recv() else {
-                break;
-            };
-            room += delivery.room;
-            taken += 1;
-            frames.push(*delivery.frame);
-        }
-        self.handle.link.inbox_room.add_permits(room);
-        taken
+        let mut inbound = self.handle.inbound.lock().await;
+        poll_fn(|context| inbound.poll_frames(context, &self.handle.link, (&mut *frames, limit)))
+            .await
     }
 
     /// Sends `datagram` at most once: it may be lost, and nobody tells. What waits longer than the buffer lasts is lost.
@@ -313,19 +308,22 @@ impl Connection {
         self.handle.link.close(code, reason);
     }
 
-    fn prepare(
-        &self,
-        frame: &Frame,
-        lane_hint: u64,
-    ) -> Result<(&mpsc::Sender<Box<Frame>>, u32), SendError> {
+    fn prepare(&self, frame: &Frame) -> Result<(&Outbox, u32), SendError> {
         check_part("meta", frame.meta.len(), META_BYTES_MAX)?;
         check_part("payload", frame.payload.len(), PAYLOAD_BYTES_MAX)?;
-        let lanes = &self.handle.lanes;
-        let lane =
-            lane_hint.checked_rem(lanes.len() as u64).and_then(|at| usize::try_from(at).ok());
-        let lane = lane.and_then(|lane| lanes.get(lane)).ok_or(SendError::Closed)?;
         let room = u32::try_from(frame.encoded_len()).map_err(|_| SendError::Closed)?;
-        Ok((lane, room))
+        let handle = &*self.handle;
+        let is_apart = frame.payload.len() >= LARGE_PAYLOAD_BYTES && handle.lanes > 1;
+        let outbox = if is_apart { handle.large() } else { &handle.small };
+        Ok((outbox, room))
+    }
+}
+
+impl Handle {
+    /// The outbox of large frames: they share one lane, so that they do not share the path.
+    fn large(&self) -> &Outbox {
+        self.large
+            .get_or_init(|| start_writer(&self.link, vec![None], self.outbox_frames, &self.spawner))
     }
 }
 
@@ -338,22 +336,16 @@ fn lanes_of(alpn: Alpn, options: LaneOptions) -> u8 {
     lanes.max(1)
 }
 
-fn start_readers(
+/// Starts the writer of `lanes`.
+fn start_writer(
     link: &Arc<Link>,
-    first: Option<RecvStream>,
+    lanes: Vec<Option<SendStream>>,
+    outbox_frames: usize,
     spawner: &Spawner,
-) -> mpsc::Receiver<Delivery> {
-    let (sender, inbox) = mpsc::channel(INBOX_FRAMES_MAX);
-    let (spawn_reader, shared) = (Arc::clone(spawner), Arc::clone(link));
-    let start_reader = move |stream, preamble| {
-        let reader = read_lane(Arc::clone(&shared), stream, preamble, sender.clone());
-        spawn_reader("quic.reader", Box::pin(reader));
-    };
-    if let Some(stream) = first {
-        start_reader(stream, Preamble::Consumed);
-    }
-    spawner("quic.streams", Box::pin(accept_lanes(Arc::clone(link), start_reader)));
-    inbox
+) -> Outbox {
+    let (outbox, waiting) = mpsc::channel(outbox_frames.max(1));
+    spawner("quic.writer", Box::pin(write_lanes(Arc::clone(link), lanes, waiting)));
+    outbox
 }
 
 fn check_part(part: &'static str, got: usize, limit: usize) -> Result<(), SendError> {
@@ -363,7 +355,6 @@ fn check_part(part: &'static str, got: usize, limit: usize) -> Result<(), SendEr
 impl Drop for Handle {
     fn drop(&mut self) {
         self.link.close(CloseCode::Done, "");
-        self.link.inbox_room.close();
     }
 }
 

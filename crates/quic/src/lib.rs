@@ -58,7 +58,7 @@ pub use credentials::{
 pub use crypto::fingerprint;
 pub use emulator::{Blocked, LinkCounts, LinkEmulator, LinkRule};
 pub use endpoint::{Endpoint, ReloadError};
-pub use lanes::{INBOX_BYTES_MAX, INBOX_FRAMES_MAX, OUTBOX_BYTES_MAX};
+pub use lanes::OUTBOX_BYTES_MAX;
 pub use runtime::{BoxFuture, Spawner};
 pub use surroundings::{Surroundings, WallClock};
 pub use tls::{SERVER_NAME, TlsError};

@@ -12,7 +12,7 @@
 //!   cancels tasks before `Endpoint::wait_idle` cuts off the goodbyes to the peers.
 //!
 //! Task names: `quic.driver` (one per endpoint and per connection), `quic.acceptor`, `quic.handshake`,
-//! `quic.streams` (one per connection), `quic.reader` and `quic.writer` (one per lane), `quic.emulator`.
+//! `quic.writer` (one per connection, and another for large frames), `quic.emulator`.
 
 use std::fmt;
 use std::future::Future;

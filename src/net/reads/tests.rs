@@ -14,7 +14,7 @@ const PEER: NodeIndex = NodeIndex(1);
 
 struct Notebook {
     identity: Identity,
-    sent: Mutex<Vec<(Frame, u64)>>,
+    sent: Mutex<Vec<Frame>>,
 }
 
 impl Link for Notebook {
@@ -30,8 +30,8 @@ impl Link for Notebook {
         String::new()
     }
 
-    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
-        self.sent.lock().push((frame, lane_hint));
+    fn send(&self, frame: Frame) -> Result<(), SendFailure> {
+        self.sent.lock().push(frame);
         Ok(())
     }
 
@@ -90,9 +90,8 @@ async fn a_read_is_counted_while_it_is_under_way_and_timed_when_it_is_answered()
     let (peers, link) = connected();
     let idle = peers.read_cost(PEER);
     let (call, call_off) = peers.begin_read(PEER, &read(), FAR).unwrap();
-    let (request, lane) = link.sent.lock()[0].clone();
+    let request = link.sent.lock()[0].clone();
     assert_eq!(Kind::from_byte(request.kind), Some(Kind::PeerRequest));
-    assert_eq!(request.request, lane);
     peers.complete(reply(request.request, &PeerReply::Absent));
     assert_eq!(call.answer().await, Ok((PeerReply::Absent, Bytes::new())));
     // Called off too late: the peer is told, and nothing else happens.
@@ -103,14 +102,13 @@ async fn a_read_is_counted_while_it_is_under_way_and_timed_when_it_is_answered()
 }
 
 #[tokio::test]
-async fn who_is_called_off_is_told_behind_the_request_and_waits_no_more() {
+async fn who_is_called_off_is_told_and_waited_for_no_more() {
     let (peers, link) = connected();
     let (call, call_off) = peers.begin_read(PEER, &read(), FAR).unwrap();
     assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 1);
     call_off.now(&peers);
     let sent = link.sent.lock().clone();
-    let [(request, lane), (cancel, cancel_lane)] = sent.as_slice() else { panic!("{sent:?}") };
-    assert_eq!(lane, cancel_lane, "on one lane frames keep their order");
+    let [request, cancel] = sent.as_slice() else { panic!("{sent:?}") };
     let notice = wire::from_frame::<PeerNotice>(cancel).unwrap();
     assert_eq!(notice, PeerNotice::Cancel { request: request.request });
     peers.complete(reply(request.request, &PeerReply::Absent));

@@ -8,7 +8,7 @@ use atoll_protocol::token::Partition;
 use atoll_protocol::version::Dot;
 use tokio::sync::oneshot;
 
-use super::super::{ReplicaError, StoredKey};
+use super::super::{Reach, ReplicaError, StoredKey};
 use super::{Draft, Image, Stripe, Waiter, Write};
 
 /// What became of a record from elsewhere.
@@ -48,7 +48,7 @@ impl Stripe {
             Some(Write::Whole(image) | Write::Operand(image)) => {
                 Some(self.current(draft, &key, image.record().conflict())?)
             }
-            None => self.shared.read(&key)?,
+            None => self.shared.read(&key, Reach::Disk)?,
         };
         // What peers may hold and this disk does not is nobody's to forget.
         let is_written = !self.unwritten.contains_key(&key);

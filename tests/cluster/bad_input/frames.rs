@@ -42,7 +42,7 @@ impl Bystander {
     }
 
     async fn ask(&self, frame: Frame) -> Reply {
-        self.connection.send(frame, 0).unwrap();
+        self.connection.send(frame).unwrap();
         let frame = tokio::time::timeout(PATIENCE, self.connection.recv()).await.unwrap();
         wire::from_frame(&frame.expect("the connection lives")).unwrap()
     }
@@ -120,7 +120,7 @@ async fn a_frame_that_is_no_request_ends_the_connection_and_one_without_sense_is
 
     // A message of nodes on a client's connection is not.
     let impostor = Bystander::connect(&cluster).await;
-    impostor.connection.send(frame(Kind::PeerNotice, &[0]), 0).unwrap();
+    impostor.connection.send(frame(Kind::PeerNotice, &[0])).unwrap();
     let ended = tokio::time::timeout(PATIENCE, impostor.connection.closed()).await.unwrap();
     assert_eq!(ended.code, Some(CloseCode::Frame), "{ended}");
     assert!(ended.reason.contains("is not a client request"), "{ended}");

@@ -90,7 +90,7 @@ impl Link {
             return Err(CallError::NotSent(self.end_reason()));
         };
         frame.request = ticket.id();
-        match self.connection.send(frame, ticket.id()) {
+        match self.connection.send(frame) {
             Ok(()) => {}
             Err(SendError::Closed) => return Err(CallError::NotSent(self.end_reason())),
             Err(full) => return Err(CallError::NotSent(full.to_string())),

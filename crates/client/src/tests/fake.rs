@@ -299,7 +299,7 @@ async fn serve(connection: Connection, node: Name, shared: Arc<Shared>) {
         match shared.answer(&node, &request, &frame.payload) {
             Ok((reply, payload)) => {
                 // A client that is gone needs no answer.
-                let _ = connection.send(reply_to(&frame, shared.epoch(), &reply, payload), 0);
+                let _ = connection.send(reply_to(&frame, shared.epoch(), &reply, payload));
             }
             Err(Act::Break) => connection.close(CloseCode::Internal, "scripted"),
             Err(_) => {}

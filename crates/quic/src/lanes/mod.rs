@@ -9,20 +9,20 @@
 //!      1    … frames, back to back (frame.rs)
 //! ```
 //!
-//! `writer.rs` has the task that empties the outbox of one of our lanes, `reader.rs` the tasks that fill the inbox
-//! from the peer's lanes, and `assemble.rs` cuts bytes into frames. Here is what they share.
+//! `writer.rs` has the tasks that empty our outboxes into our lanes, `reader.rs` reads the peer's lanes for whoever
+//! receives, and `assemble.rs` cuts bytes into frames. Here is what they share.
 //!
 //! Invariants
-//! - An inbox holds at most [`INBOX_FRAMES_MAX`] frames and [`INBOX_BYTES_MAX`] bytes, an outbox likewise; frames
-//!   that readers are still collecting are included.
+//! - Frames that are being collected take at most [`COLLECTED_BYTES_MAX`], outboxes at most [`OUTBOX_BYTES_MAX`]; what is
+//!   not collected stays in QUIC's window.
 //! - Any malformed byte closes the connection with [`CloseCode::Frame`] and the reason, and no other connection.
-//! - Frames of one lane arrive in the order in which they were sent.
+//! - Frames keep no order: bursts take turns on the lanes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use atoll_protocol::frame::{Frame, HEADER_BYTES};
+use atoll_protocol::frame::HEADER_BYTES;
 use atoll_protocol::limits::{META_BYTES_MAX, PAYLOAD_BYTES_MAX};
 use quinn::{SendStream, WriteError};
 use tokio::sync::Semaphore;
@@ -39,16 +39,16 @@ mod tests;
 /// First byte of every lane.
 pub(crate) const LANE_VERSION: u8 = 1;
 
-/// Most frames that wait to be received on one connection: at 1 KiB each, 1 MiB.
-pub const INBOX_FRAMES_MAX: usize = 1_024;
+/// Most bytes of frames that are being collected on one connection: one frame of the largest size, and 15 MiB beside it.
+pub(crate) const COLLECTED_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 
-/// Most bytes that wait to be received on one connection: one frame of the largest size, and 15 MiB beside it.
-pub const INBOX_BYTES_MAX: usize = 32 * 1_024 * 1_024;
+/// Most bytes that wait to be sent on one connection, over all lanes.
+pub const OUTBOX_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 
-/// Most bytes that wait to be sent on one connection, over all lanes: like the inbox at the other end.
-pub const OUTBOX_BYTES_MAX: usize = INBOX_BYTES_MAX;
+/// Payloads from this length on have lanes of their own: 45 packets, behind which nothing small should wait.
+pub(crate) const LARGE_PAYLOAD_BYTES: usize = 64 * 1_024;
 
-const _: () = assert!(HEADER_BYTES + META_BYTES_MAX + PAYLOAD_BYTES_MAX <= INBOX_BYTES_MAX);
+const _: () = assert!(HEADER_BYTES + META_BYTES_MAX + PAYLOAD_BYTES_MAX <= COLLECTED_BYTES_MAX);
 
 /// What the handle and the tasks of one connection share.
 #[derive(Debug)]
@@ -59,19 +59,8 @@ pub(crate) struct Link {
     pub(crate) local: OnceLock<CloseReason>,
     /// Bytes that still fit in the outboxes.
     pub(crate) outbox_room: Semaphore,
-    /// Bytes that still fit in the inbox.
-    pub(crate) inbox_room: Semaphore,
     /// What QUIC last said of the round trip.
     rtt_nanos: AtomicU64,
-}
-
-/// A received frame and the room that it takes until it is handed out.
-///
-/// Boxed, as in the outboxes: a channel has slots for 32 at once, or 64 when it was busy, and most connections are idle.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) frame: Box<Frame>,
-    pub(crate) room: usize,
 }
 
 impl Link {
@@ -82,7 +71,6 @@ impl Link {
             rtt_nanos,
             local: OnceLock::new(),
             outbox_room: Semaphore::new(OUTBOX_BYTES_MAX),
-            inbox_room: Semaphore::new(INBOX_BYTES_MAX),
         }
     }
 

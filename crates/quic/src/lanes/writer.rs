@@ -1,15 +1,18 @@
-//! The writing half: one task per lane of ours.
+//! The writing half: one task for small frames, and one for large ones once there are any.
 //!
 //! 1. Once a frame waits in the outbox, let whatever else is ready run once, and take everything that waits then.
 //! 2. Encode it into as few chunks as possible: small payloads are copied together, large ones go as they are.
-//! 3. Write the chunks in one call, give their room back, and look again.
+//! 3. Write the chunks to one lane in one call, give their room back, and look again: the next burst takes the next lane.
+//!
+//! A burst that shares a lane costs the peer one wake-up, and a lost packet holds up the bursts of one lane. Large frames
+//! have lanes of their own, so that no small one waits until a large one has been read.
 //!
 //! While a write waits for the peer's window the outbox fills, and `Connection::send` says so. Batches form by
-//! themselves: the busier the lane, the more frames share a write, and the fewer packets and wake-ups they cost.
+//! themselves: the busier the connection, the more frames share a write, and the fewer packets and wake-ups they cost.
 //!
 //! Invariants
-//! - Frames leave in the order in which they entered the outbox.
 //! - Room is given back only for frames that QUIC has taken; once the connection has ended nobody waits for room.
+//! - A lane is opened with its first frame.
 
 use std::sync::Arc;
 
@@ -25,36 +28,38 @@ use crate::lanes::{Link, open_lane};
 /// cheaper than a chunk of its own in quinn's send buffer.
 const COALESCE_BYTES_MAX: usize = 4 * 1_024;
 
-/// The writer of one lane: sends what waits in `outbox` until the connection ends. Opens the lane with its first
-/// frame unless it is open already.
-pub(crate) async fn write_lane(
+/// The writer of some lanes: sends what waits in `outbox`, burst by burst, until the connection ends.
+pub(crate) async fn write_lanes(
     link: Arc<Link>,
-    mut lane: Option<SendStream>,
+    mut lanes: Vec<Option<SendStream>>,
     mut outbox: mpsc::Receiver<Box<Frame>>,
 ) {
     let closed = link.quinn.closed();
     tokio::pin!(closed);
     let mut frames = Vec::new();
     let mut chunks = Vec::new();
+    let mut turn = 0;
     loop {
         tokio::select! {
             biased;
             taken = outbox.recv_many(&mut frames, usize::MAX) => if taken == 0 { return },
             _ = &mut closed => break,
         }
-        // Whoever is ready may have a frame for this lane, too: one packet, one call to the system for all of them.
+        // Whoever is ready may have a frame, too: one packet, one call to the system for all of them.
         tokio::task::yield_now().await;
         while let Ok(frame) = outbox.try_recv() {
             frames.push(frame);
         }
         let room: usize = frames.iter().map(|frame| frame.encoded_len()).sum();
         encode(&mut frames, &mut chunks);
-        if let Err(problem) = write_chunks(&link.quinn, &mut lane, &mut chunks).await {
+        let Some(lane) = lanes.get_mut(turn) else { break };
+        if let Err(problem) = write_chunks(&link.quinn, lane, &mut chunks).await {
             if matches!(problem, WriteError::Stopped(_)) {
                 link.close(CloseCode::Frame, "a lane was stopped by its reader");
             }
             break;
         }
+        turn = (turn + 1) % lanes.len();
         chunks.clear();
         link.outbox_room.add_permits(room);
     }

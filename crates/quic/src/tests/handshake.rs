@@ -249,7 +249,7 @@ async fn reloaded_credentials_serve_new_handshakes() {
     let (dialed, _) = dial(&dialer, &listener, Alpn::Client).await;
     assert!(matches!(dialed, Err(ConnectError::Auth { .. })), "{dialed:?}");
     pair(&bind(client_config(&new)), &listener).await;
-    before.send(frame(1, "still here"), 0).unwrap();
+    before.send(frame(1, "still here")).unwrap();
     assert_eq!(within(before.recv()).await.unwrap().request, 1);
 }
 

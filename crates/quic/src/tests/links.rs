@@ -30,14 +30,14 @@ async fn delayed_link_takes_at_least_its_delay() {
     assert_eq!(emulator.rules(), vec![(addr_of(&listener), LinkRule::delayed(delay))]);
     for request in 0..5 {
         let start = Instant::now();
-        ours.send(frame(request, "x"), 0).unwrap();
+        ours.send(frame(request, "x")).unwrap();
         assert_eq!(within(ours.recv()).await.unwrap().request, request);
         assert!(start.elapsed() >= delay, "{:?}", start.elapsed());
     }
     assert!(emulator.counts().delayed >= 5);
 
     emulator.clear_rule(addr_of(&listener));
-    ours.send(frame(9, "x"), 0).unwrap();
+    ours.send(frame(9, "x")).unwrap();
     assert_eq!(within(ours.recv()).await.unwrap().request, 9);
 }
 
@@ -56,12 +56,12 @@ async fn delay_on_both_sides_adds_up_and_bulk_passes() {
     let (ours, theirs) = pair(&dialer, &listener).await;
     echo(&theirs);
     let start = Instant::now();
-    ours.send(frame(0, "x"), 0).unwrap();
+    ours.send(frame(0, "x")).unwrap();
     within(ours.recv()).await.unwrap();
     assert!(start.elapsed() >= 2 * delay, "{:?}", start.elapsed());
     let payload = Bytes::from(vec![7; 512 * 1_024]);
     for request in 0..8 {
-        ours.send_wait(frame(request, payload.clone()), request).await.unwrap();
+        ours.send_wait(frame(request, payload.clone())).await.unwrap();
     }
     for _ in 0..8 {
         assert!(within(ours.recv()).await.unwrap().payload == payload);
@@ -81,7 +81,7 @@ async fn lossy_link_loses_packets_and_no_frames() {
     let rule = LinkRule { loss_per_mille: 50, ..LinkRule::default() };
     emulator.set_rule(addr_of(&listener), rule);
     for request in 0..2_000 {
-        ours.send_wait(frame(request, vec![3; 500]), request).await.unwrap();
+        ours.send_wait(frame(request, vec![3; 500])).await.unwrap();
     }
     for _ in 0..2_000 {
         within(ours.recv()).await.unwrap();
@@ -100,7 +100,7 @@ async fn blocked_link_times_out_and_heals() {
     let (ours, theirs) = pair(&dialer, &listener).await;
 
     emulator.set_rule(theirs.remote_addr(), LinkRule::blocked());
-    ours.send(frame(1, "lost"), 0).unwrap();
+    ours.send(frame(1, "lost")).unwrap();
     for connection in [&ours, &theirs] {
         let ended = within(connection.closed()).await;
         assert_eq!((ended.code, ended.by), (None, ClosedBy::Timeout), "{ended}");
@@ -114,6 +114,6 @@ async fn blocked_link_times_out_and_heals() {
     emulator.clear();
     let (ours, theirs) = pair(&dialer, &listener).await;
     echo(&theirs);
-    ours.send(frame(2, "healed"), 0).unwrap();
+    ours.send(frame(2, "healed")).unwrap();
     assert_eq!(within(ours.recv()).await.unwrap().request, 2);
 }

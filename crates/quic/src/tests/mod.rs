@@ -98,14 +98,13 @@ async fn dial(
     (connected, accepted.unwrap())
 }
 
-/// Sends every frame of `connection` back over the lane of its request id, until it ends.
+/// Sends every frame of `connection` back, until it ends.
 #[expect(clippy::disallowed_methods, reason = "tests have no task registry")]
 fn echo(connection: &Connection) {
     let connection = connection.clone();
     tokio::spawn(async move {
         while let Some(frame) = connection.recv().await {
-            let lane = frame.request;
-            if connection.send_wait(frame, lane).await.is_err() {
+            if connection.send_wait(frame).await.is_err() {
                 return;
             }
         }

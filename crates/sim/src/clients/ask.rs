@@ -52,7 +52,7 @@ impl Client {
         let epoch = atoll_protocol::ids::Epoch(1);
         let envelope = Envelope { request: id, epoch, budget: Some(self.deadline) };
         let frame = wire::to_frame(request, payload, envelope).ok()?;
-        link.send(frame, id).ok()?;
+        link.send(frame).ok()?;
         let patience = self.env.mono().after(self.deadline + GRACE);
         let answered = self.env.until(patience, async {
             loop {

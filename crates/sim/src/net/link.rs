@@ -43,7 +43,7 @@ impl SimLink {
 
 impl Net {
     /// Sends a frame from one end on its way.
-    pub(super) fn transmit(&self, (id, side): (u64, usize), frame: Frame, lane: u64) {
+    pub(super) fn transmit(&self, (id, side): (u64, usize), frame: Frame) {
         let now = self.shared.exec.now().as_nanos();
         let mut state = self.shared.state.lock();
         let Some(pair) = state.pairs.get_mut(&id) else { return };
@@ -52,19 +52,16 @@ impl Net {
         let bytes = frame.encoded_len();
         let fate = self.shared.conditions.lock().fate(from, to, bytes, now);
         match fate {
-            Fate::Cut => pair.hold(side, (frame, lane)),
+            Fate::Cut => pair.hold(side, frame),
             Fate::Lost => pair.lose(side),
             Fate::Arrives(delays) => {
                 let copies = if may_arrive_twice(&frame) { delays.len() } else { 1 };
                 for (copy, delay) in delays.into_iter().take(copies).enumerate() {
-                    let mut at = now + u64::try_from(delay.as_nanos()).unwrap_or(0);
-                    if copy == 0 {
-                        at = pair.in_order(side, lane, at);
-                    } else {
+                    if copy > 0 {
                         here_flies(pair, side);
                     }
                     let (net, frame) = (self.clone(), frame.clone());
-                    self.shared.exec.after(Duration::from_nanos(at - now), None, move || {
+                    self.shared.exec.after(delay, None, move || {
                         net.deliver((id, 1 - side), frame);
                     });
                 }
@@ -215,7 +212,7 @@ impl Link for SimLink {
         Net::address(self.other)
     }
 
-    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
+    fn send(&self, frame: Frame) -> Result<(), SendFailure> {
         self.speak(|here| {
             if here.flying >= FLYING_MAX {
                 return Err(SendFailure::Full);
@@ -223,7 +220,7 @@ impl Link for SimLink {
             here.flying += 1;
             Ok(())
         })?;
-        self.net.transmit(self.end, frame, lane_hint);
+        self.net.transmit(self.end, frame);
         Ok(())
     }
 

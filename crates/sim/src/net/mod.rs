@@ -1,7 +1,7 @@
 //! The network of the first tier: connections that carry frames, as the node's own traits describe them.
 //!
 //! A link is a pair of ends. What is sent at one end arrives at the other after the latency of its direction
-//! (`conditions.rs`), in order per lane hint and in no order across them: all that [`Link`] promises, and no more.
+//! (`conditions.rs`), in no order: all that [`Link`] promises, and no more.
 //! Harsher than QUIC: a frame may be lost or arrive twice while its link lives.
 //!
 //! 1. [`NodeTransport::connect`] sends a greeting; the listener that hears it has the link in its accept queue.
@@ -314,8 +314,8 @@ impl Net {
                 }
             }
         }
-        for (id, side, (frame, lane)) in freed {
-            self.transmit((id, side), frame, lane);
+        for (id, side, frame) in freed {
+            self.transmit((id, side), frame);
         }
     }
 }

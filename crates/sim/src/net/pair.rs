@@ -1,6 +1,6 @@
 //! A link's two ends: what is on its way, what waits, and who has heard whom.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -9,9 +9,6 @@ use atoll_protocol::time::MonoTime;
 use bytes::Bytes;
 
 use crate::exec::{Owner, ProcessId};
-
-/// A frame that waits for a cut to end, with its lane.
-pub(super) type Held = (Frame, u64);
 
 /// Whether keep-alives of the other end arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +39,8 @@ pub(super) struct End {
     heard: MonoTime,
     /// Frames sent from here that have not arrived.
     pub(super) flying: usize,
-    /// When the last frame of each lane sent from here arrives.
-    lanes: BTreeMap<u64, u64>,
-    held: VecDeque<Held>,
+    /// Frames that wait for a cut to end.
+    held: VecDeque<Frame>,
 }
 
 impl End {
@@ -59,7 +55,6 @@ impl End {
             is_gone: false,
             heard: now,
             flying: 0,
-            lanes: BTreeMap::new(),
             held: VecDeque::new(),
         }
     }
@@ -181,22 +176,14 @@ impl Pair {
         here.flying = here.flying.saturating_sub(1);
     }
 
-    /// When a frame sent from a side on a lane arrives, if it could at `at`: after those before it.
-    pub(super) fn in_order(&mut self, side: usize, lane: u64, at: u64) -> u64 {
-        let (here, _) = self.ends_from(side);
-        let last = here.lanes.entry(lane).or_default();
-        *last = at.max(*last + 1);
-        *last
-    }
-
     /// A frame from a side waits for a cut to end.
-    pub(super) fn hold(&mut self, side: usize, held: Held) {
+    pub(super) fn hold(&mut self, side: usize, held: Frame) {
         let (here, _) = self.ends_from(side);
         here.held.push_back(held);
     }
 
     /// What waited at a side.
-    pub(super) fn take_held(&mut self, side: usize) -> VecDeque<Held> {
+    pub(super) fn take_held(&mut self, side: usize) -> VecDeque<Frame> {
         let (here, _) = self.ends_from(side);
         std::mem::take(&mut here.held)
     }

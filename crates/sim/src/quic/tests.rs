@@ -84,8 +84,8 @@ fn a_killed_peer_falls_silent_and_its_successor_answers() {
     let (ours, theirs) = lab.connect(&n1, &n2);
     let (client, served) = lab.connect(&app, &n2);
     for number in 0..150 {
-        ours.send(frame(number), number).unwrap();
-        theirs.send(frame(number), number).unwrap();
+        ours.send(frame(number)).unwrap();
+        theirs.send(frame(number)).unwrap();
     }
     lab.pass(Duration::from_millis(50));
     let (killed, address) = (lab.exec.now(), n2.place.address);
@@ -113,7 +113,7 @@ fn a_paused_process_loses_what_does_not_fit_and_its_links_and_goes_on() {
     let (n1, n2) = (lab.start(1, N1), lab.start(2, N2));
     let (ours, theirs) = lab.connect(&n1, &n2);
     lab.exec.pause(n2.owner.process);
-    while ours.send(frame(1), 1).is_ok() {}
+    while ours.send(frame(1)).is_ok() {}
     lab.pass(IDLE_TIMEOUT * 2);
     assert!(ours.is_closed() && !theirs.is_closed(), "a paused process notices nothing");
     lab.exec.resume(n2.owner.process);
@@ -132,7 +132,7 @@ fn processes_vanish_in_the_midst_of_anything() {
             "test",
             Box::pin(async move {
                 if let Ok(link) = dialing.await {
-                    while link.send(frame(5), 1).is_ok() && link.recv().await.is_some() {}
+                    while link.send(frame(5)).is_ok() && link.recv().await.is_some() {}
                 }
             }),
         );
@@ -142,7 +142,7 @@ fn processes_vanish_in_the_midst_of_anything() {
             Box::pin(async move {
                 while let Some(link) = accepting.accept().await {
                     while let Some(frame) = link.recv().await {
-                        let _ = link.send(frame, 1);
+                        let _ = link.send(frame);
                     }
                 }
             }),

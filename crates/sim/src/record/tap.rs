@@ -181,9 +181,9 @@ impl Link for TapLink {
         self.inner.remote()
     }
 
-    fn send(&self, frame: Frame, lane_hint: u64) -> Result<(), SendFailure> {
+    fn send(&self, frame: Frame) -> Result<(), SendFailure> {
         self.on_sent(&frame);
-        self.inner.send(frame, lane_hint)
+        self.inner.send(frame)
     }
 
     fn recv(&self) -> BoxFuture<'_, Option<Frame>> {
