@@ -236,9 +236,10 @@ impl Inbound {
             return Ok(());
         };
         let lane = place.as_mut().ok_or(ReadEnd::Gone)?;
-        let room = self.room;
+        let before = frames.len();
         let cut = lane.cut(&mut self.room, frames, until)?;
-        if self.room > room {
+        if frames.len() > before {
+            // Each of them has given its room back.
             self.due |= std::mem::take(&mut self.without_room);
         }
         match cut {
@@ -263,6 +264,7 @@ impl Inbound {
                 self.room += lane.taken;
                 *place = None;
                 self.due &= !bit;
+                self.due |= std::mem::take(&mut self.without_room);
             }
             Poll::Ready(Err(broken)) => return Err(broken),
         }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use atoll_protocol::frame::{Frame, HEADER_BYTES};
 use atoll_protocol::limits::{META_BYTES_MAX, PAYLOAD_BYTES_MAX};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 
-use crate::lanes::LANE_VERSION;
+use crate::lanes::{COLLECTED_BYTES_MAX, LANE_VERSION};
 use crate::tests::pki::Authority;
 use crate::tests::{
     CLIENT, addr_of, bind, client_config, echo, frame, node_config, pair, raw, within,
@@ -269,4 +269,58 @@ async fn lane_that_ends_within_a_frame_closes_the_connection() {
     bytes.extend(frame(1, "").encode_header());
     assert_eq!(bytes.len(), 1 + HEADER_BYTES);
     assert_eq!(malformed(&bytes).await, "a lane ended within a frame");
+}
+
+/// A connection with two lanes that have begun frames of the largest size, for which there is no room at once, and a third with a
+/// small frame, which has been received; and the rest of the large ones.
+async fn crowded() -> (Endpoint, quinn::Connection, Connection, Vec<quinn::SendStream>, Bytes) {
+    let authority = Authority::new();
+    let listener = bind(node_config(&authority));
+    let credentials = authority.credentials(CLIENT);
+    let dialing = raw::dial(addr_of(&listener), &credentials);
+    let (dialer, accepted) = within(async { tokio::join!(dialing, listener.accept()) }).await;
+    let accepted = accepted.unwrap().unwrap();
+    let largest = Frame {
+        meta: Bytes::from(vec![1; META_BYTES_MAX]),
+        ..frame(7, Bytes::from(vec![2; PAYLOAD_BYTES_MAX]))
+    };
+    let mut encoded = BytesMut::new();
+    largest.encode_into(&mut encoded);
+    let rest = encoded.split_off(1_000).freeze();
+    assert!(2 * (encoded.len() + rest.len()) > COLLECTED_BYTES_MAX);
+    let begun = encoded.freeze();
+    let mut small = BytesMut::new();
+    frame(1, "small").encode_into(&mut small);
+    let mut lanes = Vec::new();
+    for beginning in [&begun, &begun, &small.freeze()] {
+        let mut lane = dialer.open_uni().await.unwrap();
+        lane.write_all(&[LANE_VERSION]).await.unwrap();
+        lane.write_all(beginning).await.unwrap();
+        lanes.push(lane);
+    }
+    assert_eq!(within(accepted.recv()).await.unwrap().request, 1);
+    (listener, dialer, accepted, lanes, rest)
+}
+
+#[tokio::test]
+async fn a_lane_without_room_goes_on_when_another_has_finished() {
+    let (_listener, _dialer, accepted, mut lanes, rest) = crowded().await;
+    let sending = async {
+        for lane in lanes.iter_mut().take(2) {
+            lane.write_all(&rest).await.unwrap();
+        }
+    };
+    let receiving = async {
+        for _ in 0..2 {
+            assert_eq!(accepted.recv().await.unwrap().payload.len(), PAYLOAD_BYTES_MAX);
+        }
+    };
+    within(async { tokio::join!(sending, receiving) }).await;
+}
+
+#[tokio::test]
+async fn a_lane_without_room_ends_with_the_connection() {
+    let (_listener, dialer, accepted, _lanes, _) = crowded().await;
+    dialer.close(0u32.into(), b"");
+    assert!(within(accepted.recv()).await.is_none());
 }
