@@ -25,7 +25,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Bytes of a frame around key, context and value: header, message, certificates of nothing.
 const FRAME_BYTES: usize = 128;
 
-/// Streams of the ceiling: as many lanes as a client has.
+/// Streams of the ceiling: two to eight cost the same.
 const LANES: usize = 4;
 
 /// Measures requests against bare QUIC
