@@ -152,12 +152,12 @@ impl HintStore {
         self.engine.maintain(atoll_storage::Budget::default()).map(drop)
     }
 
-    /// Whether a record of `key` is kept for `target`, or a hint. Blocks on disk.
+    /// Since when a record of `key` is kept for `target`, or a hint; `None` if there is none. Blocks on disk.
     ///
     /// # Errors
     /// Those of [`Engine::get`].
-    pub fn keeps(&self, target: NodeIndex, key: &StoredKey) -> Result<bool, Error> {
-        Ok(self.find(target, key)?.is_some())
+    pub fn keeps(&self, target: NodeIndex, key: &StoredKey) -> Result<Option<WallTime>, Error> {
+        Ok(self.find(target, key)?.map(|entry| entry.since))
     }
 
     /// Closes the engine; every other call fails afterwards. Blocks on disk.

@@ -65,7 +65,7 @@ impl Recorder {
                 disk.observe(|| !matches!(engine.get(key.as_bytes()), Ok(None)))
             })
         };
-        if matches!(kept, Ok(false)) && !handed_over() {
+        if matches!(kept, Ok(None)) && !handed_over() {
             let detail = format!("node {} acknowledged what it does not keep", fallback.0);
             self.find("I10/P1 fallback keeps", detail);
         }

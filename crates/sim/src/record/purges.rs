@@ -18,9 +18,12 @@ use crate::history::{KeyId, Purge};
 pub(super) struct Purges {
     /// Keys that an owner was told to purge.
     told: BTreeSet<(NodeIndex, KeyId)>,
-    /// Hints for owners at the last cut that each leader asked for: holder, target and key.
-    at_cut: BTreeSet<(NodeIndex, NodeIndex, KeyId)>,
+    /// Hints for owners at the last cut that each leader asked for.
+    at_cut: BTreeSet<Waiting>,
 }
+
+/// A hint that waits: holder, target and key, and since when. One that was delivered and noted again is another one.
+type Waiting = (NodeIndex, NodeIndex, KeyId, WallTime);
 
 impl Recorder {
     /// `leader` is about to ask an owner something.
@@ -37,7 +40,7 @@ impl Recorder {
                 let waiting = self.hints_in(is_meant);
                 let still: Vec<_> =
                     waiting.intersection(&self.state().purges.at_cut).copied().collect();
-                for (holder, target, key) in still {
+                for (holder, target, key, _) in still {
                     let detail = format!(
                         "n{} has owners agree on a purge, while n{} keeps a hint for n{} since before",
                         leader.0, holder.0, target.0
@@ -117,7 +120,7 @@ impl Recorder {
     }
 
     /// Hints of running nodes for owners of keys in some partitions.
-    fn hints_in(&self, is_meant: impl Fn(u32) -> bool) -> BTreeSet<(NodeIndex, NodeIndex, KeyId)> {
+    fn hints_in(&self, is_meant: impl Fn(u32) -> bool) -> BTreeSet<Waiting> {
         let keys: Vec<_> = {
             let state = self.state();
             let meant = state.ids.iter().filter(|(_, (_, _, partition))| is_meant(*partition));
@@ -131,8 +134,8 @@ impl Recorder {
         for (holder, (store, disk)) in stores {
             for (id, stored, owners) in &keys {
                 for (target, _) in owners {
-                    if matches!(disk.observe(|| store.keeps(*target, stored)), Ok(true)) {
-                        waiting.insert((holder, *target, *id));
+                    if let Ok(Some(since)) = disk.observe(|| store.keeps(*target, stored)) {
+                        waiting.insert((holder, *target, *id, since));
                     }
                 }
             }
