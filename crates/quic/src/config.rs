@@ -24,14 +24,15 @@ use crate::tls::{self, TlsError};
 use crate::transport::{Profile, transport_config};
 use crate::udp;
 
-/// Lanes that a node opens on a connection: 2 to 8 cost the same as one, and a lost packet holds up a quarter.
+/// Lanes that a node opens on a connection: three for bursts of small frames, of which a lost packet holds up one, and one for
+/// large frames. 2 to 8 cost the same as one.
 pub const LANES_NODE: u8 = 4;
 
-/// Lanes that an application opens on a connection, and at most those that a node opens to it: it has a connection to
-/// every node already, and a node has thousands of them, each lane with its task and its outbox.
+/// Lanes that an application opens on a connection, and at most those that a node opens to it, one for small frames and one for
+/// large: it has a connection to every node already, and a node has thousands of them.
 pub const LANES_CLIENT: u8 = 2;
 
-/// Frames that one lane's outbox holds: 4 096 × 1 KiB = 4 MiB, some 10 ms of one core's sending.
+/// Frames that an outbox holds, that of small frames and that of large ones: 4 096 × 1 KiB = 4 MiB, some 10 ms of one core's sending.
 pub const OUTBOX_FRAMES: usize = 4_096;
 
 /// Incoming attempts that quinn keeps before `accept.rs` sees them, and bytes that it keeps for each and for all.
@@ -54,7 +55,7 @@ pub struct EndpointConfig {
     pub profile: Profile,
     /// Lanes that this side opens per connection, 1 to [`crate::LANES_MAX`].
     pub lanes: u8,
-    /// Frames that the outbox of one lane holds.
+    /// Frames that each outbox holds.
     pub outbox_frames: usize,
     /// Emulated links, for development and tests.
     pub emulator: Option<Arc<LinkEmulator>>,

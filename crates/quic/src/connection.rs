@@ -101,7 +101,7 @@ impl std::ops::Add for PathStatistics {
     }
 }
 
-/// How many lanes a side opens and how much each of them may hold.
+/// How many lanes a side opens, and how much each of its outboxes may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneOptions {
     pub(crate) lanes: u8,
@@ -286,7 +286,7 @@ impl Connection {
         self.handle.link.rtt()
     }
 
-    /// True once the connection has ended, and the writers of its lanes have noticed.
+    /// True once the connection has ended, and a writer of its lanes has noticed.
     ///
     /// Cost: as [`Self::rtt`].
     pub fn is_closed(&self) -> bool {

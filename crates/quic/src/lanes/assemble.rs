@@ -1,6 +1,6 @@
 //! Cuts a stream of bytes into frames.
 //!
-//! Pure: it is fed the chunks of one lane as they come, in any sizes, and owns no stream. `lanes.rs` drives it:
+//! Pure: it is fed the chunks of one lane as they come, in any sizes, and owns no stream. `reader.rs` drives it:
 //!
 //! 1. Collect the 32 bytes of a header and decode it, which checks version, flags and lengths.
 //! 2. Stop at [`Progress::Announced`]: the caller obtains room for the body before anything is allocated.
