@@ -138,12 +138,14 @@ impl Coordinator {
         if !is_enough || get.at_least.is_some() || !get.target.replicas.nodes.contains(&own) {
             return None;
         }
-        let conflict = get.target.keyspace.conflict;
-        match self.parts.replica.read(&get.target.stored, reach) {
-            Ok(record) => {
-                let record = record.unwrap_or_else(|| Record::empty(conflict));
-                Some(record).filter(|record| record.conflict() == conflict)
-            }
+        let record = self.own_record(&get.target, reach);
+        record.filter(|record| record.conflict() == get.target.keyspace.conflict)
+    }
+
+    /// The own record; `None` if it cannot be read, or is out of `reach`.
+    fn own_record(&self, target: &Target, reach: Reach) -> Option<Record> {
+        match self.parts.replica.read(&target.stored, reach) {
+            Ok(record) => Some(record.unwrap_or_else(|| Record::empty(target.keyspace.conflict))),
             Err(ReplicaError::NotInMemory) => None,
             Err(error) => {
                 tracing::error!(%error, "own replica cannot read");
@@ -243,15 +245,9 @@ impl Coordinator {
 
     fn read_own(&self, target: &Target) -> GetInput {
         let from = self.parts.cluster.own();
-        match self.parts.replica.read(&target.stored, Reach::Disk) {
-            Ok(record) => {
-                let record = record.unwrap_or_else(|| Record::empty(target.keyspace.conflict));
-                GetInput::Record { from, record }
-            }
-            Err(error) => {
-                tracing::error!(%error, "own replica cannot read");
-                GetInput::Failed { from }
-            }
+        match self.own_record(target, Reach::Disk) {
+            Some(record) => GetInput::Record { from, record },
+            None => GetInput::Failed { from },
         }
     }
 
@@ -264,11 +260,8 @@ impl Coordinator {
         };
         let since = self.parts.env.mono();
         run.asked.push(Asked { node: to, since, call_off: Some(call_off) });
-        run.under_way.futures.push(Box::pin(read_answer(
-            to,
-            call,
-            run.get.target.keyspace.conflict,
-        )));
+        let answer = read_answer(to, call, run.get.target.keyspace.conflict);
+        run.under_way.futures.push(Box::pin(answer));
     }
 
     fn repair(&self, to: NodeIndex, record: Bytes, get: &Get) -> BoxFuture<'static, GetInput> {

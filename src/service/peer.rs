@@ -69,8 +69,12 @@ impl Service {
         };
         if let PeerRequest::Read { keyspace, key, known } = &request {
             let key = StoredKey::new(*keyspace, key);
-            if let Some((reply, payload)) = self.answer_read(&key, known.as_ref(), Reach::Memory) {
-                return to.tell(&reply, payload);
+            match self.parts.replica.read_encoded(&key, Reach::Memory) {
+                Err(ReplicaError::NotInMemory) => {}
+                stored => {
+                    let (reply, payload) = answer_read(stored, known.as_ref());
+                    return to.tell(&reply, payload);
+                }
             }
         }
         let deadline = self.deadline(&frame);
@@ -200,8 +204,7 @@ impl Service {
         match request {
             PeerRequest::Read { keyspace, key, known } => {
                 let key = StoredKey::new(keyspace, &key);
-                let answer = self.answer_read(&key, known.as_ref(), Reach::Disk);
-                answer.unwrap_or_else(|| (storage_failure(&ReplicaError::NotInMemory), nothing))
+                answer_read(self.parts.replica.read_encoded(&key, Reach::Disk), known.as_ref())
             }
             PeerRequest::Repair { keyspace, key } => {
                 match self.apply(keyspace, &key, payload).await {
@@ -267,27 +270,6 @@ impl Service {
             }),
         }
     }
-
-    /// What to tell a peer that reads `key` and knows `known`; `None` if the record is out of reach.
-    fn answer_read(
-        &self,
-        key: &StoredKey,
-        known: Option<&Known>,
-        reach: Reach,
-    ) -> Option<(PeerReply, Bytes)> {
-        let stored = self.parts.replica.read_encoded(key, reach);
-        if matches!(stored, Err(ReplicaError::NotInMemory)) {
-            return None;
-        }
-        let answer = stored.and_then(|stored| match stored {
-            Some(record) => answer_with(record, known),
-            None => Ok((PeerReply::Absent, Bytes::new())),
-        });
-        Some(answer.unwrap_or_else(|error| {
-            tracing::error!(%error, "replica cannot read");
-            (storage_failure(&error), Bytes::new())
-        }))
-    }
 }
 
 impl Asker {
@@ -306,6 +288,21 @@ impl Asker {
 fn stored_key(keyspace: KeyspaceId, key: &[u8]) -> Result<StoredKey, ReplicaError> {
     check_key(key).map_err(|invalid| ReplicaError::Storage(invalid.to_string()))?;
     Ok(StoredKey::new(keyspace, key))
+}
+
+/// What to tell a peer that reads a record and knows `known`, given what is stored.
+fn answer_read(
+    stored: Result<Option<Bytes>, ReplicaError>,
+    known: Option<&Known>,
+) -> (PeerReply, Bytes) {
+    let answer = stored.and_then(|stored| match stored {
+        Some(record) => answer_with(record, known),
+        None => Ok((PeerReply::Absent, Bytes::new())),
+    });
+    answer.unwrap_or_else(|error| {
+        tracing::error!(%error, "replica cannot read");
+        (storage_failure(&error), Bytes::new())
+    })
 }
 
 /// The record, unless it adds nothing to what is known.
