@@ -23,6 +23,7 @@
 //! - The decoder never panics and allocates no more than the bytes that it was given.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{Cell, CellBody, Entry, Record};
@@ -73,7 +74,7 @@ impl Record {
         };
         let [low, high] = count_u16(self.entries.len()).to_le_bytes();
         out(&[RECORD_VERSION, conflict, low, high]);
-        for (incarnation, entry) in &self.entries {
+        for (incarnation, entry) in self.entries.iter() {
             let mut head = [0; ENTRY_HEAD_BYTES];
             let mut rest = head.as_mut_slice();
             rest.put_u64_le(incarnation.0);
@@ -115,14 +116,11 @@ impl Record {
         if entry_count > VERSION_ENTRIES_MAX {
             return Err(wrong("too many incarnations"));
         }
-        let mut previous = None;
         for _ in 0..entry_count {
             let (incarnation, entry) = decode_entry(&mut bytes)?;
-            if previous.is_some_and(|before| before >= incarnation) {
+            if !record.entries.push(incarnation, entry) {
                 return Err(wrong("incarnations out of order"));
             }
-            previous = Some(incarnation);
-            record.entries.insert(incarnation, entry);
         }
         if !bytes.is_empty() {
             return Err(wrong("bytes after the end"));
@@ -184,7 +182,7 @@ fn decode_entry(bytes: &mut Bytes) -> Result<(Incarnation, Entry), RecordError> 
     let incarnation = Incarnation(bytes.get_u64_le());
     let floor = bytes.get_u64_le();
     let cell_count = usize::from(bytes.get_u16_le());
-    let mut entry = Entry { floor, cells: Vec::new() };
+    let mut entry = Entry { floor, cells: SmallVec::new() };
     for _ in 0..cell_count {
         entry.cells.push(decode_cell(bytes)?);
     }

@@ -20,20 +20,22 @@
 //! Garage's K2V; keeping both cells of a reused dot follows Riak.
 
 mod encoding;
+mod entries;
 mod version;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::ids::Incarnation;
 use crate::keyspace::Conflict;
 use crate::time::WallTime;
 use crate::version::{Context, Dot, Timestamp};
+
+use entries::Entries;
 
 pub use encoding::RecordError;
 pub use version::RecordVersion;
@@ -62,20 +64,20 @@ pub enum CellBody {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Entry {
     floor: u64,
-    cells: Vec<(u64, Cell)>,
+    cells: SmallVec<[(u64, Cell); 1]>,
 }
 
 /// The state of one key at one replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     conflict: Conflict,
-    entries: BTreeMap<Incarnation, Entry>,
+    entries: Entries,
 }
 
 impl Record {
     /// The record of a key that nobody wrote.
     pub fn empty(conflict: Conflict) -> Self {
-        Self { conflict, entries: BTreeMap::new() }
+        Self { conflict, entries: Entries::default() }
     }
 
     /// Adds `cell` under `dot`, superseding what `context` covers.
@@ -92,23 +94,26 @@ impl Record {
         assert!(!context.covers(dot), "a context cannot cover a dot that is being minted");
         match self.conflict {
             Conflict::Siblings => {
+                if !seeded_bug(Mutant::ContextPruned) {
+                    self.entries.add(context.entries().map(|(incarnation, _)| incarnation));
+                }
                 for (incarnation, counter) in context.entries() {
-                    if seeded_bug(Mutant::ContextPruned) && !self.entries.contains_key(&incarnation)
+                    if seeded_bug(Mutant::ContextPruned) && self.entries.get(incarnation).is_none()
                     {
                         continue;
                     }
-                    self.entries.entry(incarnation).or_default().raise_floor(counter);
+                    self.entries.of(incarnation).raise_floor(counter);
                 }
                 if seeded_bug(Mutant::BlindPutOverwrites) && context.entries().next().is_none() {
                     self.entries
-                        .values_mut()
-                        .for_each(|entry| entry.raise_floor(entry.counter_max()));
+                        .iter_mut()
+                        .for_each(|(_, entry)| entry.raise_floor(entry.counter_max()));
                 }
-                let entry = self.entries.entry(dot.incarnation).or_default();
+                let entry = self.entries.of(dot.incarnation);
                 entry.cells.push((dot.counter, cell));
             }
             Conflict::Lww => {
-                let entry = self.entries.entry(dot.incarnation).or_default();
+                let entry = self.entries.of(dot.incarnation);
                 entry.cells.push((dot.counter, cell));
                 self.keep_last_write();
             }
@@ -123,9 +128,9 @@ impl Record {
     /// If the two records are of keyspaces with different conflict modes: keys never change keyspace.
     pub fn join(&mut self, other: &Self) {
         assert_eq!(self.conflict, other.conflict, "a key has one conflict mode");
-        for (incarnation, theirs) in &other.entries {
-            let ours = self.entries.entry(*incarnation).or_default();
-            ours.join(theirs);
+        self.entries.add(other.entries.iter().map(|(incarnation, _)| incarnation));
+        for (incarnation, theirs) in other.entries.iter() {
+            self.entries.of(incarnation).join(theirs);
         }
         if self.conflict == Conflict::Lww {
             self.keep_last_write();
@@ -137,7 +142,7 @@ impl Record {
                 || other
                     .entries
                     .iter()
-                    .all(|(i, theirs)| self.counter_max(*i) >= theirs.counter_max()),
+                    .all(|(i, theirs)| self.counter_max(i) >= theirs.counter_max()),
             "a join forgets no event"
         );
     }
@@ -147,7 +152,7 @@ impl Record {
     ///
     /// Cost: nothing is copied; values are compared only under equal dots.
     pub fn absorbs(&self, other: &Self) -> bool {
-        let is_absorbed = |(incarnation, theirs): (&Incarnation, &Entry)| {
+        let is_absorbed = |(incarnation, theirs): (Incarnation, &Entry)| {
             self.entries.get(incarnation).is_some_and(|ours| ours.absorbs(theirs))
         };
         self.conflict == other.conflict
@@ -170,7 +175,7 @@ impl Record {
     /// The context of a reader of this record, for the key with `token`.
     pub fn context(&self, token: u64) -> Context {
         let mut context = Context::new(token);
-        for (&incarnation, entry) in &self.entries {
+        for (incarnation, entry) in self.entries.iter() {
             context.observe(incarnation, entry.counter_max());
         }
         for (dot, cell) in self.cells() {
@@ -207,7 +212,7 @@ impl Record {
 
     /// Every live cell with its dot, values and tombstones alike, in order of dots.
     pub fn cells(&self) -> impl Iterator<Item = (Dot, &Cell)> + '_ {
-        self.entries.iter().flat_map(|(&incarnation, entry)| {
+        self.entries.iter().flat_map(|(incarnation, entry)| {
             entry
                 .cells
                 .iter()
@@ -232,17 +237,17 @@ impl Record {
 
     /// Greatest counter of `incarnation` in this record; 0 when it has none.
     pub fn counter_max(&self, incarnation: Incarnation) -> u64 {
-        self.entries.get(&incarnation).map_or(0, Entry::counter_max)
+        self.entries.get(incarnation).map_or(0, Entry::counter_max)
     }
 
     /// The greatest counter of each incarnation that this record names.
     pub fn counters(&self) -> impl Iterator<Item = (Incarnation, u64)> + '_ {
-        self.entries.iter().map(|(&incarnation, entry)| (incarnation, entry.counter_max()))
+        self.entries.iter().map(|(incarnation, entry)| (incarnation, entry.counter_max()))
     }
 
     /// Forgets the cells with these dots, of which the caller knows that they were superseded. Floors stay.
     pub fn remove(&mut self, dots: &[Dot]) {
-        for (&incarnation, entry) in &mut self.entries {
+        for (incarnation, entry) in self.entries.iter_mut() {
             entry
                 .cells
                 .retain(|(counter, _)| !dots.contains(&Dot { incarnation, counter: *counter }));
@@ -265,7 +270,7 @@ impl Record {
     /// Dots under which two different cells stand: proof that somebody minted a dot twice.
     pub fn duplicate_dots(&self) -> Vec<Dot> {
         let mut duplicates = Vec::new();
-        for (&incarnation, entry) in &self.entries {
+        for (incarnation, entry) in self.entries.iter() {
             for pair in entry.cells.windows(2) {
                 if let [(first, _), (second, _)] = pair
                     && first == second
@@ -284,13 +289,12 @@ impl Record {
         let last = self.cells().map(|(dot, cell)| (time(cell), dot, cell.clone())).max();
         self.entries.clear();
         if let Some((_, dot, cell)) = last {
-            let entry = Entry { floor: 0, cells: vec![(dot.counter, cell)] };
-            self.entries.insert(dot.incarnation, entry);
+            self.entries.of(dot.incarnation).cells.push((dot.counter, cell));
         }
     }
 
     fn drop_empty_entries(&mut self) {
-        self.entries.retain(|_, entry| entry.floor > 0 || !entry.cells.is_empty());
+        self.entries.retain(|entry| entry.floor > 0 || !entry.cells.is_empty());
     }
 
     fn assert_invariants(&self) {

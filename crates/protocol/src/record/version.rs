@@ -44,7 +44,7 @@ struct CellVersion {
 impl Record {
     /// This record without its values.
     pub fn version(&self) -> RecordVersion {
-        let entry = |(&incarnation, entry): (&Incarnation, &Entry)| EntryVersion {
+        let entry = |(incarnation, entry): (Incarnation, &Entry)| EntryVersion {
             incarnation,
             floor: entry.floor,
             cells: entry.cells.iter().map(|(counter, cell)| cell.version(*counter)).collect(),
@@ -59,7 +59,7 @@ impl Record {
         }
         match self.conflict {
             Conflict::Siblings => {
-                let is_covered = |(&incarnation, ours): (&Incarnation, &Entry)| {
+                let is_covered = |(incarnation, ours): (Incarnation, &Entry)| {
                     version.entry(incarnation).is_some_and(|theirs| ours.is_covered_by(theirs))
                 };
                 self.entries.iter().all(is_covered)
