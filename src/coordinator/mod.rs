@@ -8,10 +8,11 @@
 //!
 //! 1. A request takes its view of the cluster once ([`Target::locate`]).
 //! 2. The machine admits it or fails it before anything is written.
-//! 3. The driver loops: effects out, completions in, until the machine is closed.
+//! 3. The driver loops: effects out, completions in, until the machine is closed. A put is a task; a get is an entry
+//!    that whoever brings an answer moves on (`running.rs`).
 //!
 //! Invariants
-//! - An operation is owned by its task here, not by the client's connection: a client that goes away loses only its
+//! - An operation is owned here, not by the client's connection: a client that goes away loses only its
 //!   answer.
 //! - The answer is given exactly once.
 //! - Operations under way are bounded by [`OPERATIONS_MAX`].
@@ -21,9 +22,11 @@ mod get;
 mod operations;
 mod put;
 mod laggard;
+mod running;
 mod session;
 mod speculate;
 mod target;
+mod wakes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,9 +46,11 @@ use crate::env::Env;
 use crate::handoff::Handoff;
 use crate::net::Peers;
 use crate::replica::Replica;
+use crate::tasks::Tasks;
 
 use budget::HedgeBudget;
 use laggard::Laggards;
+use wakes::Wakes;
 
 pub use budget::{GETS_PER_READ, IN_ADVANCE};
 pub use get::{Get, GetAnswer};
@@ -93,10 +98,12 @@ struct Parts {
     peers: Arc<Peers>,
     replica: Replica,
     handoff: Handoff,
-    operations: Operations,
+    operations: Arc<Operations>,
     counters: CoordinatorCounters,
     hedges: HedgeBudget,
     laggards: Laggards,
+    tasks: Tasks,
+    wakes: Arc<Wakes>,
 }
 
 /// What a coordinator works with.
@@ -111,25 +118,31 @@ pub struct Surroundings {
     pub replica: Replica,
     /// Told who missed what.
     pub handoff: Handoff,
+    /// Runs what waits for the disk, and repairs.
+    pub tasks: Tasks,
 }
 
 impl Coordinator {
     /// A coordinator without operations.
     pub fn new(surroundings: Surroundings) -> Self {
-        let Surroundings { env, cluster, peers, replica, handoff } = surroundings;
+        let Surroundings { env, cluster, peers, replica, handoff, tasks } = surroundings;
         let is_reused = seeded_bug(Mutant::OperationIdsRestart);
         let first_id = if is_reused { 1 } else { env.random_u64() };
         let laggards = Laggards::new(cluster.view().topology.nodes().len());
+        let wakes = Arc::new(Wakes::default());
+        tasks.spawn_until_stopped("get-wakes", wakes.clone().run(env.clone()));
         let parts = Parts {
             env,
             cluster,
             peers,
             replica,
             handoff,
-            operations: Operations::new(first_id),
+            operations: Arc::new(Operations::new(first_id)),
             counters: CoordinatorCounters::default(),
             hedges: HedgeBudget::new(),
             laggards,
+            tasks,
+            wakes,
         };
         Self { parts: Arc::new(parts) }
     }

@@ -6,6 +6,7 @@
 //! Invariant: no two operations of a node have the same id, in whatever life.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use atoll_protocol::ids::{NodeIndex, OperationId};
@@ -33,8 +34,8 @@ pub struct Operations {
 
 /// A place among the operations; freed when dropped.
 #[derive(Debug)]
-pub struct Place<'a> {
-    operations: &'a Operations,
+pub struct Place {
+    operations: Arc<Operations>,
 }
 
 /// A registered put.
@@ -59,9 +60,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`Limit::OperationsInflight`] when there are [`OPERATIONS_MAX`] already.
-    pub fn enter(&self) -> Result<Place<'_>, Limit> {
+    pub fn enter(self: &Arc<Self>) -> Result<Place, Limit> {
         let before = self.running.fetch_add(1, Ordering::Relaxed);
-        let place = Place { operations: self };
+        let place = Place { operations: self.clone() };
         if before >= OPERATIONS_MAX { Err(Limit::OperationsInflight) } else { Ok(place) }
     }
 
@@ -108,7 +109,7 @@ fn tell(news: &mpsc::Sender<PutInput>, input: PutInput) {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.operations.running.fetch_sub(1, Ordering::Relaxed);
     }

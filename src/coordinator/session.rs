@@ -75,21 +75,15 @@ impl Coordinator {
         session: &Context,
         (local, deadline): (DcIndex, MonoTime),
     ) -> Result<Record, Failure> {
-        let (sender, mut answered) = oneshot::channel();
+        let (sender, answered) = oneshot::channel();
         let at_least = Some(session.clone());
         let get = Get { target: target.clone(), level: Level::One, local, at_least, deadline };
         let answer = Box::new(move |result| {
             // Whoever put may be gone.
             let _ = sender.send(result);
         });
-        let get = Box::pin(self.get(get, answer));
-        // The repairs behind the answer end with it: the put that follows brings everybody more.
-        let found = tokio::select! {
-            biased;
-            found = &mut answered => found,
-            () = get => (&mut answered).await,
-        };
-        match found {
+        self.get(get, answer);
+        match answered.await {
             Ok(Ok(found)) => Ok(found.record),
             Ok(Err(Failure::Deadline { answered, .. })) => Err(Failure::SessionBehind { answered }),
             Ok(Err(Failure::Unavailable { alive, .. })) => {

@@ -41,44 +41,63 @@ pub enum CallError {
 }
 
 /// The calls of one node.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Calls {
     next: AtomicU64,
     waiting: Mutex<BTreeMap<u64, Waiting>>,
 }
 
-#[derive(Debug)]
 struct Waiting {
     link: LinkId,
-    reply: oneshot::Sender<Frame>,
+    then: Then,
 }
 
+/// What to do with a reply; `None`, if the link broke before it came. Must not wait.
+pub(super) type Then = Box<dyn FnOnce(Option<Frame>) + Send>;
+
 impl Calls {
-    /// Registers a call on `link`; the receiver fails if the link breaks.
-    pub(super) fn register(&self, link: LinkId) -> (u64, oneshot::Receiver<Frame>) {
+    /// Registers a call on `link`. `then` is called once at most: not if the call is forgotten.
+    pub(super) fn register(&self, link: LinkId, then: Then) -> u64 {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let id = if seeded_bug(Mutant::RequestIdReused) { id % 16 } else { id };
+        // Dropped, if the mutant reuses an id, when nothing is locked any more.
+        let before = self.waiting.lock().insert(id, Waiting { link, then });
+        drop(before);
+        id
+    }
+
+    /// The same for a caller that waits: the receiver fails if the link breaks.
+    pub(super) fn register_waiting(&self, link: LinkId) -> (u64, oneshot::Receiver<Frame>) {
         let (reply, receiver) = oneshot::channel();
-        self.waiting.lock().insert(id, Waiting { link, reply });
-        (id, receiver)
+        let then = move |frame: Option<Frame>| {
+            if let Some(frame) = frame {
+                // The caller may have stopped waiting.
+                let _ = reply.send(frame);
+            }
+        };
+        (self.register(link, Box::new(then)), receiver)
     }
 
     /// Gives `frame` to the call that it answers; a reply that nobody waits for any more is dropped.
     pub(super) fn complete(&self, frame: Frame) {
         let waiting = self.waiting.lock().remove(&frame.request);
         if let Some(waiting) = waiting {
-            // The caller may have stopped waiting between the two lines.
-            let _ = waiting.reply.send(frame);
+            (waiting.then)(Some(frame));
         }
     }
 
-    /// Forgets a call whose caller stopped waiting.
-    pub(super) fn forget(&self, id: u64) {
-        self.waiting.lock().remove(&id);
+    /// Forgets a call whose caller stopped waiting; true if it was under way.
+    pub(super) fn forget(&self, id: u64) -> bool {
+        let waiting = self.waiting.lock().remove(&id);
+        waiting.is_some()
     }
 
     /// Fails every call on `link`.
     pub(super) fn fail_link(&self, link: LinkId) {
-        self.waiting.lock().retain(|_, waiting| waiting.link != link);
+        let failed: Vec<_> =
+            self.waiting.lock().extract_if(.., |_, waiting| waiting.link == link).collect();
+        for (_, waiting) in failed {
+            (waiting.then)(None);
+        }
     }
 }

@@ -39,7 +39,7 @@ pub use judged::QUIET_AFTER;
 pub use links::{LinkServer, serve_links};
 pub use peers::{Answered, PeerState, Peers};
 pub use quic::QuicTransport;
-pub use reads::{CallOff, ReadCall};
+pub use reads::{ReadAnswer, ReadCall};
 pub use standing::{Judgement, Sense, Word};
 
 /// A network that nodes and clients are on.

@@ -228,7 +228,7 @@ impl Peers {
         deadline: MonoTime,
     ) -> Result<Answered, CallError> {
         let open = self.newest(to).ok_or(CallError::NotSent)?;
-        let (id, reply) = self.calls.register(open.id);
+        let (id, reply) = self.calls.register_waiting(open.id);
         let _forget = Forget { calls: &self.calls, id };
         let budget = Some(deadline.since(self.env.mono()));
         let envelope = Envelope { request: id, epoch: self.epoch, budget };

@@ -1,12 +1,14 @@
 //! Reads of peers: calls that are timed, counted while they are under way, and called off on the wire.
 //!
-//! 1. [`Peers::begin_read`] sends the request and hands out two ends: one to wait with, one to call it off with.
+//! 1. [`Peers::begin_read`] sends the request. Whoever receives the answer hands it on at once.
 //! 2. How long the answer took goes to the peer's statistics (`latency.rs`); so does how long a read had taken when it
 //!    was called off or its deadline passed.
-//! 3. [`CallOff::now`] forgets the call and sends a cancel frame, which may overtake the request.
+//! 3. [`ReadCall::call_off`] forgets the call and sends a cancel frame, which may overtake the request.
 //!
 //! Invariants
-//! - A read is under way until its waiting end is dropped. Dropping sends nothing.
+//! - A read is under way exactly while it is among the calls: it is answered, or its link breaks, or its [`ReadCall`] is
+//!   dropped or called off. Dropping sends nothing.
+//! - The answer is handed on at most once, and never after the `ReadCall` was dropped.
 
 #[cfg(test)]
 mod tests;
@@ -19,41 +21,27 @@ use atoll_protocol::ids::NodeIndex;
 use atoll_protocol::time::MonoTime;
 use atoll_protocol::wire::{self, Envelope, PeerNotice, PeerReply, PeerRequest};
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use super::Link;
 use super::calls::CallError;
 use super::peers::Peers;
 
-/// A read that waits for its answer.
+/// A read under way. It is forgotten when this is dropped.
 pub struct ReadCall {
     peers: Arc<Peers>,
     to: NodeIndex,
     id: u64,
     began: MonoTime,
     deadline: MonoTime,
-    reply: oneshot::Receiver<Frame>,
-    timed: Timed,
-}
-
-/// Whether it is known how long a read took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Timed {
-    NotYet,
-    /// Noted, or there is nothing to note: the link broke, or the read was called off, which notes it.
-    Over,
-}
-
-/// Calls a read off.
-pub struct CallOff {
-    to: NodeIndex,
-    id: u64,
-    began: MonoTime,
     link: Arc<dyn Link>,
 }
 
+/// What came of a read: the answer and its payload, or [`CallError::Lost`] or [`CallError::Malformed`].
+pub type ReadAnswer = Result<(PeerReply, Bytes), CallError>;
+
 impl Peers {
-    /// Sends a read.
+    /// Sends a read; `then` is called with the answer, by whoever receives it, and must not wait. It is called past the deadline
+    /// as well: whoever reads has a timer already, and drops the call.
     ///
     /// # Errors
     /// [`CallError::NotSent`].
@@ -62,21 +50,35 @@ impl Peers {
         to: NodeIndex,
         request: &PeerRequest,
         deadline: MonoTime,
-    ) -> Result<(ReadCall, CallOff), CallError> {
+        then: impl FnOnce(ReadAnswer) + Send + 'static,
+    ) -> Result<ReadCall, CallError> {
         let open = self.newest(to).ok_or(CallError::NotSent)?;
         let reads = self.reads_of(to).ok_or(CallError::NotSent)?;
         let began = self.env.mono();
-        let (id, reply) = self.calls.register(open.id);
+        let peers = self.clone();
         reads.begin();
+        let id = self
+            .calls
+            .register(open.id, Box::new(move |frame| then(peers.read_over((to, began), frame))));
         // From here on dropping `call` undoes both.
-        let call =
-            ReadCall { peers: self.clone(), to, id, began, deadline, reply, timed: Timed::NotYet };
+        let call = ReadCall { peers: self.clone(), to, id, began, deadline, link: open.link };
         let envelope =
             Envelope { request: id, epoch: self.epoch, budget: Some(deadline.since(began)) };
         let frame =
             wire::to_frame(request, Bytes::new(), envelope).map_err(|_| CallError::NotSent)?;
-        open.link.send(frame).map_err(|_| CallError::NotSent)?;
-        Ok((call, CallOff { to, id, began, link: open.link }))
+        call.link.send(frame).map_err(|_| CallError::NotSent)?;
+        Ok(call)
+    }
+
+    /// The read of `to` is over that was sent at `began`.
+    fn read_over(&self, (to, began): (NodeIndex, MonoTime), frame: Option<Frame>) -> ReadAnswer {
+        if let Some(reads) = self.reads_of(to) {
+            reads.end();
+        }
+        let frame = frame.ok_or(CallError::Lost)?;
+        self.note_read(to, began);
+        let reply = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
+        Ok((reply, frame.payload))
     }
 
     /// Time within which 99 of 100 reads of `peer` are answered, once enough are known.
@@ -95,36 +97,12 @@ impl Peers {
 }
 
 impl ReadCall {
-    /// Waits for the answer and its payload, past the deadline if need be: whoever reads has a timer already, and drops this.
-    ///
-    /// # Errors
-    /// [`CallError::Lost`] and [`CallError::Malformed`].
-    pub async fn answer(mut self) -> Result<(PeerReply, Bytes), CallError> {
-        let frame = (&mut self.reply).await;
-        self.timed = Timed::Over;
-        let frame = frame.map_err(|_| CallError::Lost)?;
-        self.peers.note_read(self.to, self.began);
-        let reply = wire::from_frame(&frame).map_err(|_| CallError::Malformed)?;
-        Ok((reply, frame.payload))
-    }
-}
-
-impl Drop for ReadCall {
-    fn drop(&mut self) {
-        self.peers.calls.forget(self.id);
-        if let Some(reads) = self.peers.reads_of(self.to) {
-            reads.end();
+    /// Tells the peer that nobody waits for the answer any more, unless it has come.
+    pub fn call_off(self) {
+        let peers = &self.peers;
+        if !self.forget() {
+            return;
         }
-        if self.timed == Timed::NotYet && self.peers.env.mono() >= self.deadline {
-            self.peers.note_read(self.to, self.began);
-        }
-    }
-}
-
-impl CallOff {
-    /// Tells the peer that nobody waits for the answer any more. The waiting end sees the call as lost.
-    pub fn now(self, peers: &Peers) {
-        peers.calls.forget(self.id);
         peers.note_read(self.to, self.began);
         let notice = PeerNotice::Cancel { request: self.id };
         let envelope = Envelope { request: 0, epoch: peers.epoch, budget: None };
@@ -132,6 +110,23 @@ impl CallOff {
         if let Err(error) = self.link.send(frame) {
             // The peer answers for nothing.
             tracing::debug!(peer = ?self.to, %error, "cancel not sent");
+        }
+    }
+
+    /// Ends the read; false if it was over.
+    fn forget(&self) -> bool {
+        let was_under_way = self.peers.calls.forget(self.id);
+        if was_under_way && let Some(reads) = self.peers.reads_of(self.to) {
+            reads.end();
+        }
+        was_under_way
+    }
+}
+
+impl Drop for ReadCall {
+    fn drop(&mut self) {
+        if self.forget() && self.peers.env.mono() >= self.deadline {
+            self.peers.note_read(self.to, self.began);
         }
     }
 }

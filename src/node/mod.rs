@@ -186,11 +186,11 @@ impl Node {
             peers: peers.clone(),
             replica: replica.clone(),
             handoff: handoff.clone(),
+            tasks: tasks.clone(),
         });
         let boot = parts.facts.boot;
         let (detection, inputs) = Detection::new();
         let mended = (engine.clone(), meta.clone(), replica.clone(), repair.clone());
-        let scrub = Scrub::start(&tasks, (env.clone(), parts.scrub), mended);
         let service = Service::new(service::Parts {
             env: env.clone(),
             tasks: tasks.clone(),
@@ -202,7 +202,7 @@ impl Node {
             handoff: handoff.clone(),
             purge: purge.clone(),
             detection: detection.clone(),
-            scrub,
+            scrub: Scrub::start(&tasks, (env.clone(), parts.scrub), mended),
             faults,
             facts: parts.facts,
             syncs: parts.syncs,

@@ -134,10 +134,7 @@ impl Service {
             Ok(found) => reply_to.found(&found, token),
             Err(failure) => reply_to.fail(failure),
         });
-        let coordinator = self.parts.coordinator.clone();
-        self.parts.tasks.spawn("client-request", async move {
-            coordinator.get(get, answer).await;
-        });
+        self.parts.coordinator.get(get, answer);
     }
 
     /// Checks a put, then runs it here or at a replica.

@@ -85,18 +85,31 @@ fn reply(request: u64, reply: &PeerReply) -> Frame {
     wire::to_frame(reply, Bytes::new(), envelope).unwrap()
 }
 
+/// Begins a read of `peer`; what it comes to, once that is known, is left in the box.
+fn begin(
+    peers: &Arc<Peers>,
+    peer: NodeIndex,
+) -> (Result<ReadCall, CallError>, Arc<Mutex<Option<ReadAnswer>>>) {
+    let told = Arc::new(Mutex::new(None));
+    let teller = told.clone();
+    let call = peers.begin_read(peer, &read(), FAR, move |answer| *teller.lock() = Some(answer));
+    (call, told)
+}
+
 #[tokio::test]
 async fn a_read_is_counted_while_it_is_under_way_and_timed_when_it_is_answered() {
     let (peers, link) = connected();
     let idle = peers.read_cost(PEER);
-    let (call, call_off) = peers.begin_read(PEER, &read(), FAR).unwrap();
+    let (call, told) = begin(&peers, PEER);
     let request = link.sent.lock()[0].clone();
     assert_eq!(Kind::from_byte(request.kind), Some(Kind::PeerRequest));
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 1);
     peers.complete(reply(request.request, &PeerReply::Absent));
-    assert_eq!(call.answer().await, Ok((PeerReply::Absent, Bytes::new())));
-    // Called off too late: the peer is told, and nothing else happens.
-    call_off.now(&peers);
-    assert_eq!(link.sent.lock().len(), 2);
+    assert_eq!(told.lock().take(), Some(Ok((PeerReply::Absent, Bytes::new()))));
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
+    // Called off too late: nobody is told.
+    call.unwrap().call_off();
+    assert_eq!(link.sent.lock().len(), 1);
     assert!(peers.read_cost(PEER) >= idle);
     assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
 }
@@ -104,27 +117,42 @@ async fn a_read_is_counted_while_it_is_under_way_and_timed_when_it_is_answered()
 #[tokio::test]
 async fn who_is_called_off_is_told_and_waited_for_no_more() {
     let (peers, link) = connected();
-    let (call, call_off) = peers.begin_read(PEER, &read(), FAR).unwrap();
+    let (call, told) = begin(&peers, PEER);
     assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 1);
-    call_off.now(&peers);
+    call.unwrap().call_off();
     let sent = link.sent.lock().clone();
     let [request, cancel] = sent.as_slice() else { panic!("{sent:?}") };
     let notice = wire::from_frame::<PeerNotice>(cancel).unwrap();
     assert_eq!(notice, PeerNotice::Cancel { request: request.request });
     peers.complete(reply(request.request, &PeerReply::Absent));
-    assert_eq!(call.answer().await, Err(CallError::Lost));
+    assert_eq!(*told.lock(), None);
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
+}
+
+#[tokio::test]
+async fn a_read_is_lost_with_its_link() {
+    let (peers, link) = connected();
+    let (call, told) = begin(&peers, PEER);
+    let id = peers.newest(PEER).unwrap().id;
+    peers.drop_link(PEER, id, "gone");
+    assert_eq!(told.lock().take(), Some(Err(CallError::Lost)));
+    assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
+    drop(call);
+    assert_eq!(link.sent.lock().len(), 1);
     assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
 }
 
 #[tokio::test]
 async fn a_read_that_is_dropped_sends_nothing_and_a_stranger_is_not_read() {
     let (peers, link) = connected();
-    let begun = peers.begin_read(PEER, &read(), FAR).unwrap();
-    drop(begun);
+    let (call, told) = begin(&peers, PEER);
+    drop(call);
     assert_eq!(link.sent.lock().len(), 1);
     assert_eq!(peers.reads_of(PEER).unwrap().under_way(), 0);
     for stranger in [NodeIndex(0), NodeIndex(7)] {
-        let begun = peers.begin_read(stranger, &read(), FAR);
-        assert_eq!(begun.err(), Some(CallError::NotSent));
+        let (call, told) = begin(&peers, stranger);
+        assert_eq!(call.err(), Some(CallError::NotSent));
+        assert_eq!(*told.lock(), None);
     }
+    assert_eq!(*told.lock(), None);
 }
