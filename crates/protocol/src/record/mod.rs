@@ -97,12 +97,8 @@ impl Record {
                 if !seeded_bug(Mutant::ContextPruned) {
                     self.entries.add(context.entries().map(|(incarnation, _)| incarnation));
                 }
-                for (incarnation, counter) in context.entries() {
-                    if seeded_bug(Mutant::ContextPruned) && self.entries.get(incarnation).is_none()
-                    {
-                        continue;
-                    }
-                    self.entries.of(incarnation).raise_floor(counter);
+                for (incarnation, entry) in self.entries.iter_mut() {
+                    entry.raise_floor(context.counter(incarnation).unwrap_or_default());
                 }
                 if seeded_bug(Mutant::BlindPutOverwrites) && context.entries().next().is_none() {
                     self.entries
