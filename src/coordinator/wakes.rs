@@ -1,12 +1,11 @@
 //! The moments at which gets want to be woken: one task waits for the next of them.
 //!
 //! A timer per get would cost an allocation and two visits to the runtime's timers, and hardly any get lives to see its
-//! own. Here it costs an entry in a heap, which stays until its moment: some milliseconds' worth of gets.
+//! own. Here it costs an entry in a map, which stays until its moment: some milliseconds' worth of gets.
 //!
 //! Invariant: whoever is still there at its moment is told, not before it.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use atoll_protocol::time::MonoTime;
@@ -30,25 +29,19 @@ pub(super) struct Wakes {
 
 #[derive(Default)]
 struct Waiting {
-    heap: BinaryHeap<Reverse<Wake>>,
-    next: u64,
-}
-
-struct Wake {
-    at: MonoTime,
-    /// Order of arrival, for equal moments.
-    number: u64,
-    who: Weak<dyn Woken>,
+    /// By when, in the order in which they came.
+    wakes: BTreeMap<(MonoTime, u64), Weak<dyn Woken>>,
+    set: u64,
 }
 
 impl Wakes {
     /// Has `who` woken at `at`, if it is still there then.
     pub(super) fn at(&self, at: MonoTime, who: Weak<dyn Woken>) {
         let mut waiting = self.waiting.lock();
-        let is_first = waiting.heap.peek().is_none_or(|Reverse(first)| at < first.at);
-        let number = waiting.next;
-        waiting.next += 1;
-        waiting.heap.push(Reverse(Wake { at, number, who }));
+        let is_first = waiting.next().is_none_or(|first| at < first);
+        let number = waiting.set;
+        waiting.set += 1;
+        waiting.wakes.insert((at, number), who);
         drop(waiting);
         if is_first {
             self.earlier.notify_one();
@@ -58,7 +51,7 @@ impl Wakes {
     /// Wakes whoever is due; never ends.
     pub(super) async fn run(self: Arc<Self>, env: Env) {
         loop {
-            let next = self.waiting.lock().heap.peek().map(|Reverse(first)| first.at);
+            let next = self.waiting.lock().next();
             match next {
                 Some(at) if at <= env.mono() => self.wake_due(env.mono()),
                 Some(at) => tokio::select! {
@@ -74,8 +67,8 @@ impl Wakes {
     fn wake_due(&self, now: MonoTime) {
         let mut due = Vec::new();
         let mut waiting = self.waiting.lock();
-        while waiting.heap.peek().is_some_and(|Reverse(first)| first.at <= now) {
-            due.extend(waiting.heap.pop().map(|Reverse(wake)| wake.who));
+        while let Some(first) = waiting.wakes.first_entry().filter(|first| first.key().0 <= now) {
+            due.push(first.remove());
         }
         drop(waiting);
         for who in due.iter().filter_map(Weak::upgrade) {
@@ -84,29 +77,10 @@ impl Wakes {
     }
 }
 
-impl Wake {
-    fn order(&self) -> (MonoTime, u64) {
-        (self.at, self.number)
-    }
-}
-
-impl PartialEq for Wake {
-    fn eq(&self, other: &Self) -> bool {
-        self.order() == other.order()
-    }
-}
-
-impl Eq for Wake {}
-
-impl PartialOrd for Wake {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Wake {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.order().cmp(&other.order())
+impl Waiting {
+    /// The first moment.
+    fn next(&self) -> Option<MonoTime> {
+        self.wakes.first_key_value().map(|((at, _), _)| *at)
     }
 }
 
@@ -146,6 +120,6 @@ mod tests {
         assert_eq!(told(29), (2, 0));
         assert_eq!(told(30), (2, 1));
         assert_eq!(told(99), (2, 1));
-        assert!(wakes.waiting.lock().heap.is_empty());
+        assert!(wakes.waiting.lock().wakes.is_empty());
     }
 }
