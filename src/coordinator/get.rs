@@ -36,18 +36,24 @@ pub struct GetAnswer {
 }
 
 impl Coordinator {
-    /// What a get comes to whose level asks for the own record alone, if that is in memory: the same as [`get`](Self::get), at
-    /// once. `None` says nothing, and was not counted.
-    pub fn get_at_once(&self, get: &Get) -> Option<GetAnswer> {
-        let record = self.read_alone(get)?;
-        Self::count(&self.parts.counters.gets);
-        self.parts.hedges.earn();
-        Some(GetAnswer { record, answered: 1 })
+    /// Begins a get: what memory and the peers' connections take at once is done when this returns, everything else as
+    /// answers come ([`RunningGet`]). The answer may have been given by then. Nothing here waits for the disk.
+    pub fn get(&self, get: Get, answer: impl FnOnce(Result<GetAnswer, Failure>) + Send + 'static) {
+        if let Some(record) = self.read_alone(&get) {
+            Self::count(&self.parts.counters.gets);
+            self.parts.hedges.earn();
+            return answer(Ok(GetAnswer { record, answered: 1 }));
+        }
+        let answer = Box::new(answer);
+        if get.at_least.is_none() {
+            return self.begin_get(get, answer);
+        }
+        // What a session has seen may be gone by a purge; whether the own record stands in for it, the disk may have to tell.
+        let coordinator = self.clone();
+        self.parts.tasks.spawn("session-get", async move { coordinator.begin_get(get, answer) });
     }
 
-    /// Begins a get: what memory and the peers' connections take at once is done when this returns, everything else as
-    /// answers come ([`RunningGet`]). The answer may have been given by then.
-    pub fn get(&self, get: Get, answer: Answer<GetAnswer>) {
+    fn begin_get(&self, get: Get, answer: Answer<GetAnswer>) {
         let place = match self.parts.operations.enter() {
             Ok(place) => place,
             Err(limit) => return answer(Err(overloaded(limit))),

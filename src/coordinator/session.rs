@@ -78,11 +78,10 @@ impl Coordinator {
         let (sender, answered) = oneshot::channel();
         let at_least = Some(session.clone());
         let get = Get { target: target.clone(), level: Level::One, local, at_least, deadline };
-        let answer = Box::new(move |result| {
+        self.get(get, move |result| {
             // Whoever put may be gone.
             let _ = sender.send(result);
         });
-        self.get(get, answer);
         match answered.await {
             Ok(Ok(found)) => Ok(found.record),
             Ok(Err(Failure::Deadline { answered, .. })) => Err(Failure::SessionBehind { answered }),

@@ -35,8 +35,7 @@ pub(super) struct ReplyTo {
 }
 
 impl Service {
-    /// Answers what can be answered at once, from memory and without waiting for anybody, where the frame arrives; everything
-    /// else gets a task of its own.
+    /// Begins a get where its frame arrives, and answers it there if memory can; everything else gets a task of its own.
     pub(super) fn serve_client(&self, link: &Arc<dyn Link>, frame: Frame) {
         let reply_to =
             ReplyTo { link: link.clone(), request: frame.request, service: self.clone() };
@@ -111,7 +110,7 @@ impl Service {
         }
     }
 
-    /// Checks a get, then answers it from memory, or has the coordinator run it.
+    /// Checks a get, then has the coordinator run it.
     fn get(&self, get: GetRequest, local: DcIndex, deadline: MonoTime, reply_to: ReplyTo) {
         let target = check_key(&get.key)
             .and_then(|()| Target::locate(&self.parts.cluster, &get.keyspace, get.key))
@@ -127,14 +126,10 @@ impl Service {
         let longest = self.parts.env.mono().after(self.parts.purge.get_max());
         let deadline = deadline.min(longest);
         let get = Get { target, level: get.level, local, at_least, deadline };
-        if let Some(found) = self.parts.coordinator.get_at_once(&get) {
-            return reply_to.found(&found, token);
-        }
-        let answer: Answer<GetAnswer> = Box::new(move |result| match result {
+        self.parts.coordinator.get(get, move |result| match result {
             Ok(found) => reply_to.found(&found, token),
             Err(failure) => reply_to.fail(failure),
         });
-        self.parts.coordinator.get(get, answer);
     }
 
     /// Checks a put, then runs it here or at a replica.
