@@ -1,4 +1,4 @@
-//! Gets: what memory can answer at once, and the admission of the others, which `running.rs` drives.
+//! Gets: what memory can answer at once, and the admission of the others, which `running_get.rs` drives.
 
 use atoll_protocol::get::{GetError, GetMachine, GetPlan};
 use atoll_protocol::ids::DcIndex;
@@ -8,7 +8,7 @@ use atoll_protocol::time::MonoTime;
 use atoll_protocol::version::Context;
 use atoll_protocol::wire::Failure;
 
-use super::running::RunningGet;
+use super::running_get::RunningGet;
 use super::{Answer, Coordinator, Target, overloaded, quorum_spec, unavailable};
 use crate::replica::{Reach, ReplicaError};
 

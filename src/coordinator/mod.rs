@@ -8,8 +8,8 @@
 //!
 //! 1. A request takes its view of the cluster once ([`Target::locate`]).
 //! 2. The machine admits it or fails it before anything is written.
-//! 3. The driver loops: effects out, completions in, until the machine is closed. A put is a task; a get is an entry
-//!    that whoever brings an answer moves on (`running.rs`).
+//! 3. An operation is an entry, not a task: whoever brings an answer moves it on, effects out, completions in, until the
+//!    machine is closed (`running_put.rs`, `running_get.rs`).
 //!
 //! Invariants
 //! - An operation is owned here, not by the client's connection: a client that goes away loses only its
@@ -22,7 +22,8 @@ mod get;
 mod operations;
 mod put;
 mod laggard;
-mod running;
+mod running_get;
+mod running_put;
 mod session;
 mod speculate;
 mod target;
@@ -130,7 +131,7 @@ impl Coordinator {
         let first_id = if is_reused { 1 } else { env.random_u64() };
         let laggards = Laggards::new(cluster.view().topology.nodes().len());
         let wakes = Arc::new(Wakes::default());
-        tasks.spawn_until_stopped("get-wakes", wakes.clone().run(env.clone()));
+        tasks.spawn_until_stopped("operation-wakes", wakes.clone().run(env.clone()));
         let parts = Parts {
             env,
             cluster,

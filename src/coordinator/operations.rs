@@ -1,7 +1,7 @@
 //! The puts under way, so that acknowledgements find them.
 //!
-//! A put registers before it sends and unregisters when its machine is closed; an acknowledgement of an operation
-//! that is gone is dropped.
+//! A put registers before it sends and unregisters when its machine is closed: until then it lives here. An
+//! acknowledgement of an operation that is gone is dropped.
 //!
 //! Invariant: no two operations of a node have the same id, in whatever life.
 
@@ -15,35 +15,25 @@ use atoll_protocol::put::PutInput;
 use atoll_protocol::wire::ApplyOutcome;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 
 /// Most operations that one node coordinates at once: 20 000 × (10 KiB record + 2 KiB of state) = 240 MiB.
 pub const OPERATIONS_MAX: usize = 20_000;
 
-/// News that wait for one put: every replica reports at most twice (an outcome and a lost connection), and no key has
-/// more than 32 datacenters × 15 replicas; in practice it is nine.
-const NEWS_MAX: usize = 64;
+/// A put that is told what replicas and connections say. Must not wait.
+pub(super) trait PutNews: Send + Sync {
+    fn tell(self: Arc<Self>, input: PutInput);
+}
 
 /// The operations of one coordinator.
-#[derive(Debug)]
 pub struct Operations {
     next: AtomicU64,
     running: AtomicUsize,
-    puts: Mutex<BTreeMap<OperationId, mpsc::Sender<PutInput>>>,
+    puts: Mutex<BTreeMap<OperationId, Arc<dyn PutNews>>>,
 }
 
 /// A place among the operations; freed when dropped.
-#[derive(Debug)]
 pub struct Place {
     operations: Arc<Operations>,
-}
-
-/// A registered put.
-#[derive(Debug)]
-pub(super) struct Registered<'a> {
-    pub(super) id: OperationId,
-    pub(super) news: mpsc::Receiver<PutInput>,
-    operations: &'a Operations,
 }
 
 impl Operations {
@@ -80,43 +70,37 @@ impl Operations {
             }
             ApplyOutcome::Refused => PutInput::Refused { from },
         };
-        let news = self.puts.lock().get(&operation).cloned();
-        if let Some(news) = news {
-            tell(&news, input);
+        let put = self.puts.lock().get(&operation).cloned();
+        if let Some(put) = put {
+            put.tell(input);
         }
     }
 
     /// The connection to `peer` broke: whatever it has not acknowledged, it may never acknowledge.
     pub fn on_peer_lost(&self, peer: NodeIndex) {
         let all: Vec<_> = self.puts.lock().values().cloned().collect();
-        for news in all {
-            tell(&news, PutInput::Failed { from: peer });
+        for put in all {
+            put.tell(PutInput::Failed { from: peer });
         }
     }
 
-    pub(super) fn register(&self) -> Registered<'_> {
-        let id = OperationId(self.next.fetch_add(1, Ordering::Relaxed));
-        let (sender, news) = mpsc::channel(NEWS_MAX);
-        self.puts.lock().insert(id, sender);
-        Registered { id, news, operations: self }
+    /// An id that no other operation has.
+    pub(super) fn next_id(&self) -> OperationId {
+        OperationId(self.next.fetch_add(1, Ordering::Relaxed))
     }
-}
 
-/// A full or closed queue loses the news: the put then ends by its deadline, as if the message had been lost.
-fn tell(news: &mpsc::Sender<PutInput>, input: PutInput) {
-    if news.try_send(input).is_err() {
-        tracing::debug!(?input, "news for a put that takes no more");
+    /// From now on `put` is told what is said about the operation `id`.
+    pub(super) fn register(&self, id: OperationId, put: Arc<dyn PutNews>) {
+        self.puts.lock().insert(id, put);
+    }
+
+    pub(super) fn unregister(&self, id: OperationId) {
+        self.puts.lock().remove(&id);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.operations.running.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Registered<'_> {
-    fn drop(&mut self) {
-        self.operations.puts.lock().remove(&self.id);
     }
 }

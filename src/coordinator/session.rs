@@ -13,7 +13,7 @@ use atoll_protocol::wire::Failure;
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use tokio::sync::oneshot;
 
-use super::{Coordinator, Get, Target, overloaded};
+use super::{Coordinator, Get, Put, Target, overloaded};
 use crate::replica::{Reach, ReplicaError};
 
 impl Coordinator {
@@ -22,12 +22,10 @@ impl Coordinator {
     /// # Errors
     /// [`Failure::SessionBehind`] if nobody who answers has; what a get or storage says otherwise. Nothing of the put was
     /// written.
-    pub(super) async fn catch_up(
-        &self,
-        target: &Target,
-        session: &Context,
-        (local, deadline): (DcIndex, MonoTime),
-    ) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&self, put: &Put) -> Result<(), Failure> {
+        let Put { target, local, deadline, at_least: Some(session), .. } = put else {
+            return Ok(());
+        };
         let session = &self.unpurged(target, session);
         let own = self
             .parts
@@ -41,9 +39,9 @@ impl Coordinator {
         if has_seen || seeded_bug(Mutant::SessionPutForgotten) {
             return Ok(());
         }
-        let found = self.fetch(target, session, (local, deadline)).await?;
+        let found = self.fetch(target, session, (*local, *deadline)).await?;
         let applied = self.parts.replica.apply(target.stored.clone(), found.encode());
-        match self.parts.env.until(deadline, applied).await {
+        match self.parts.env.until(*deadline, applied).await {
             Some(Ok(_)) => Ok(()),
             Some(Err(ReplicaError::Overloaded(limit))) => Err(overloaded(limit)),
             Some(Err(ReplicaError::Stopping)) => Err(self.stopping()),

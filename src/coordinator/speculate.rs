@@ -16,7 +16,7 @@ use atoll_protocol::time::MonoTime;
 
 use super::Coordinator;
 use super::budget::Paid;
-use super::running::Asked;
+use super::running_get::Asked;
 
 /// A get waits so long at least before it speculates: timers and schedulers are no finer.
 const HEDGE_AFTER_MIN: Duration = Duration::from_millis(1);

@@ -1,9 +1,12 @@
-//! The moments at which gets want to be woken: one task waits for the next of them.
+//! The moments at which operations want to be woken: one task waits for the next of them.
 //!
-//! A timer per get would cost an allocation and two visits to the runtime's timers, and hardly any get lives to see its
-//! own. Here it costs an entry in a map, which stays until its moment: some milliseconds' worth of gets.
+//! A timer per operation would cost an allocation and two visits to the runtime's timers, and hardly any operation lives
+//! to see its own. Here it costs an entry in a small map, which goes when its operation ends.
 //!
-//! Invariant: whoever is still there at its moment is told, not before it.
+//! Invariants
+//! - Whoever is still there at its moment is told, not before it.
+//! - The task sleeps until no later than the first moment; it is roused only for one that is earlier than what it sleeps
+//!   for, not for every first one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -23,36 +26,52 @@ pub(super) trait Woken: Send + Sync {
 #[derive(Default)]
 pub(super) struct Wakes {
     waiting: Mutex<Waiting>,
-    /// The next moment has become an earlier one.
+    /// There is a moment that is earlier than what the task sleeps for.
     earlier: Notify,
 }
+
+/// A moment that [`Wakes`] was told.
+pub(super) type Wake = (MonoTime, u64);
 
 #[derive(Default)]
 struct Waiting {
     /// By when, in the order in which they came.
-    wakes: BTreeMap<(MonoTime, u64), Weak<dyn Woken>>,
+    wakes: BTreeMap<Wake, Weak<dyn Woken>>,
     set: u64,
+    /// What the task sleeps for; `None` if it waits for a moment, whichever.
+    asleep_until: Option<MonoTime>,
+}
+
+/// The moments of one operation: all that it asked for and that have not come. Only the earliest is in [`Wakes`].
+#[derive(Default)]
+pub(super) struct Moments {
+    asked: Vec<MonoTime>,
+    set: Option<Wake>,
 }
 
 impl Wakes {
     /// Has `who` woken at `at`, if it is still there then.
-    pub(super) fn at(&self, at: MonoTime, who: Weak<dyn Woken>) {
+    fn at(&self, at: MonoTime, who: Weak<dyn Woken>) -> Wake {
         let mut waiting = self.waiting.lock();
-        let is_first = waiting.next().is_none_or(|first| at < first);
-        let number = waiting.set;
+        let wake = (at, waiting.set);
         waiting.set += 1;
-        waiting.wakes.insert((at, number), who);
+        waiting.wakes.insert(wake, who);
+        let is_earlier = waiting.asleep_until.is_none_or(|until| at < until);
         drop(waiting);
-        if is_first {
+        if is_earlier {
             self.earlier.notify_one();
         }
+        wake
+    }
+
+    fn forget(&self, wake: Wake) {
+        self.waiting.lock().wakes.remove(&wake);
     }
 
     /// Wakes whoever is due; never ends.
     pub(super) async fn run(self: Arc<Self>, env: Env) {
         loop {
-            let next = self.waiting.lock().next();
-            match next {
+            match self.next() {
                 Some(at) if at <= env.mono() => self.wake_due(env.mono()),
                 Some(at) => tokio::select! {
                     biased;
@@ -62,6 +81,13 @@ impl Wakes {
                 None => self.earlier.notified().await,
             }
         }
+    }
+
+    /// The first moment, for which the task goes to sleep.
+    fn next(&self) -> Option<MonoTime> {
+        let mut waiting = self.waiting.lock();
+        waiting.asleep_until = waiting.wakes.first_key_value().map(|((at, _), _)| *at);
+        waiting.asleep_until
     }
 
     fn wake_due(&self, now: MonoTime) {
@@ -77,10 +103,43 @@ impl Wakes {
     }
 }
 
-impl Waiting {
-    /// The first moment.
-    fn next(&self) -> Option<MonoTime> {
-        self.wakes.first_key_value().map(|((at, _), _)| *at)
+impl Moments {
+    /// Asks for one more.
+    pub(super) fn ask(&mut self, at: MonoTime) {
+        self.asked.push(at);
+    }
+
+    /// Drops those that have come.
+    pub(super) fn pass(&mut self, now: MonoTime) {
+        self.asked.retain(|at| *at > now);
+    }
+
+    /// What was in [`Wakes`] has come.
+    pub(super) fn has_come(&mut self) {
+        self.set = None;
+    }
+
+    /// Has `who` woken at the next of them, unless that, or an earlier one, was set.
+    pub(super) fn set<W: Woken + 'static>(&mut self, wakes: &Wakes, who: &Arc<W>) {
+        let next = self.asked.iter().min().copied();
+        let Some(next) = next.filter(|next| self.set.is_none_or(|(set, _)| *next < set)) else {
+            return;
+        };
+        self.forget(wakes);
+        let who: Arc<dyn Woken> = who.clone();
+        self.set = Some(wakes.at(next, Arc::downgrade(&who)));
+    }
+
+    /// None of them matters any more.
+    pub(super) fn clear(&mut self, wakes: &Wakes) {
+        self.asked.clear();
+        self.forget(wakes);
+    }
+
+    fn forget(&mut self, wakes: &Wakes) {
+        if let Some(set) = self.set.take() {
+            wakes.forget(set);
+        }
     }
 }
 
@@ -99,20 +158,24 @@ mod tests {
         }
     }
 
+    fn moment(nanos: u64) -> MonoTime {
+        MonoTime::from_nanos(nanos)
+    }
+
     #[test]
     fn who_is_due_and_still_there_is_woken_once_for_each_moment() {
         let wakes = Wakes::default();
         let (early, late) = (Arc::<Counts>::default(), Arc::<Counts>::default());
         let at = |nanos: u64, who: &Arc<Counts>| {
             let who: Arc<dyn Woken> = who.clone();
-            wakes.at(MonoTime::from_nanos(nanos), Arc::downgrade(&who));
+            wakes.at(moment(nanos), Arc::downgrade(&who));
         };
         at(30, &late);
         at(10, &early);
         at(20, &early);
         at(10, &Arc::default());
         let told = |now: u64| {
-            wakes.wake_due(MonoTime::from_nanos(now));
+            wakes.wake_due(moment(now));
             (early.0.load(Ordering::Relaxed), late.0.load(Ordering::Relaxed))
         };
         assert_eq!(told(9), (0, 0));
@@ -121,5 +184,29 @@ mod tests {
         assert_eq!(told(30), (2, 1));
         assert_eq!(told(99), (2, 1));
         assert!(wakes.waiting.lock().wakes.is_empty());
+    }
+
+    #[test]
+    fn an_operation_has_one_moment_set_at_most_and_none_once_it_is_over() {
+        let wakes = Wakes::default();
+        let set = || wakes.waiting.lock().wakes.keys().map(|(at, _)| *at).collect::<Vec<_>>();
+        let (who, mut moments) = (Arc::<Counts>::default(), Moments::default());
+        moments.ask(moment(50));
+        moments.set(&wakes, &who);
+        assert_eq!(set(), [moment(50)]);
+        moments.ask(moment(20));
+        moments.set(&wakes, &who);
+        assert_eq!(set(), [moment(20)], "the earlier one took its place");
+        moments.ask(moment(30));
+        moments.set(&wakes, &who);
+        assert_eq!(set(), [moment(20)]);
+        wakes.wake_due(moment(25));
+        moments.has_come();
+        moments.pass(moment(25));
+        moments.set(&wakes, &who);
+        assert_eq!(set(), [moment(30)], "what is left of what was asked for");
+        moments.clear(&wakes);
+        assert!(set().is_empty());
+        assert_eq!(who.0.load(Ordering::Relaxed), 1);
     }
 }

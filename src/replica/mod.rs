@@ -122,12 +122,23 @@ struct Shared {
     foreground: Foreground,
 }
 
-/// A put on its way through the own replica.
-pub struct Minting {
+/// A put that has its record minted by the own replica: told by the stripe itself, so that it must not wait for anything.
+/// Not told, but dropped, if the node stops first.
+pub trait Minter: Send + Sync {
     /// The record to ship, or why nothing was written.
-    pub minted: oneshot::Receiver<Result<Minted, MintError>>,
-    /// Resolves once the record is durable here; an error means that it never will be.
-    pub durable: oneshot::Receiver<()>,
+    fn minted(self: Arc<Self>, minted: Result<Minted, MintError>);
+
+    /// What became of a minted record here.
+    fn settled(self: Arc<Self>, fate: Fate);
+}
+
+/// What became of a minted record at its own replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is durable.
+    Durable,
+    /// The engine refused it: it never will be.
+    Refused,
 }
 
 /// A minted record.
@@ -198,17 +209,19 @@ impl Replica {
         Self { shared, stripes }
     }
 
-    /// Mints a dot for a put, applies it here and hands the record out.
+    /// Mints a dot for a put, applies it here and tells `minter` how that goes, the record first.
     ///
     /// # Errors
     /// [`Limit::StripeQueue`] when the queue is full; nothing was written.
-    pub fn mint(&self, key: StoredKey, request: MintRequest) -> Result<Minting, Limit> {
-        let (minted, minted_receiver) = oneshot::channel();
-        let (durable, durable_receiver) = oneshot::channel();
+    pub fn mint(
+        &self,
+        key: StoredKey,
+        request: MintRequest,
+        minter: Arc<dyn Minter>,
+    ) -> Result<(), Limit> {
         let since = self.shared.env.mono();
-        let job = stripe::Job::Mint { key, request, minted, durable, since };
-        self.enqueue(job).map_err(|_| Limit::StripeQueue)?;
-        Ok(Minting { minted: minted_receiver, durable: durable_receiver })
+        let job = stripe::Job::Mint { key, request, minter, since };
+        self.enqueue(job).map_err(|_| Limit::StripeQueue)
     }
 
     /// Applies a record that somebody else minted; resolves once it is durable.

@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 
 use super::commit::Committer;
 use super::mint::{self, CounterHistory};
-use super::{MintError, MintRequest, Minted, Reach, ReplicaError, Shared, StoredKey};
+use super::{Fate, MintError, MintRequest, Minted, Reach, ReplicaError, Shared, StoredKey};
 use crate::tasks::Tasks;
 
 use draft::{Draft, Waiter, Write};
@@ -99,13 +99,12 @@ impl Stripe {
         let mut draft = Draft::default();
         for job in jobs.drain(..) {
             match job {
-                Job::Mint { key, request, minted, durable, since } => {
+                Job::Mint { key, request, minter, since } => {
                     let result = self.mint(&mut draft, key, &request);
                     if result.is_ok() {
-                        draft.waiters.push(Waiter::Mint(durable, since));
+                        draft.waiters.push(Waiter::Mint(minter.clone(), since));
                     }
-                    // A coordinator that is gone needs no record; its put is still applied here.
-                    let _ = minted.send(result);
+                    minter.minted(result);
                 }
                 Job::Apply { key, record, then } => match self.apply(&mut draft, key, record) {
                     Ok(applied) => draft.waiters.push(Waiter::Apply(applied, then)),
@@ -304,14 +303,14 @@ impl Stripe {
         }
         self.settle_mints(minted, &result);
         for waiter in draft.waiters {
-            // Waiters that are gone need no answer. A mint that failed is told by dropping its sender.
+            // Waiters that are gone need no answer.
             match (waiter, &result) {
-                (Waiter::Mint(durable, since), Ok(())) => {
+                (Waiter::Mint(minter, since), Ok(())) => {
                     let now = self.shared.env.mono();
                     self.shared.foreground.note(now, now.since(since));
-                    let _ = durable.send(());
+                    minter.settled(Fate::Durable);
                 }
-                (Waiter::Mint(..), Err(_)) => {}
+                (Waiter::Mint(minter, _), Err(_)) => minter.settled(Fate::Refused),
                 (Waiter::Apply(applied, then), Ok(())) => then(Ok(applied)),
                 (Waiter::Cut(partition, cut), Ok(())) => self.answer_cut(partition, cut),
                 (Waiter::Purge(trimmed, purged), Ok(())) => drop(purged.send(trimmed)),

@@ -14,9 +14,10 @@ use atoll_protocol::version::{Context, Dot, Timestamp};
 use atoll_storage::{Engine, Options, RealDisk};
 use bytes::Bytes;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 use super::mint::{CounterHistory, MintError, MintRequest, mint};
-use super::{Applied, JoinRecords, Life, Minted, Reach, Replica, StoredKey};
+use super::{Applied, Fate, JoinRecords, Life, Minted, Minter, Reach, Replica, StoredKey};
 use crate::env::RealEnv;
 use crate::tasks::Tasks;
 
@@ -49,11 +50,39 @@ impl Bench {
     async fn write(&self, key: &StoredKey, body: CellBody, context: Context) -> Minted {
         let request =
             MintRequest { conflict: Conflict::Siblings, body, context, ttl: None, deadline: FAR };
-        let minting = self.replica.mint(key.clone(), request).unwrap();
-        let minted = minting.minted.await.unwrap().unwrap();
-        minting.durable.await.unwrap();
-        minted
+        let (minter, mut told) = told();
+        self.replica.mint(key.clone(), request, minter).unwrap();
+        let minted = told.recv().await;
+        assert!(matches!(told.recv().await, Some(Told::Settled(Fate::Durable))));
+        match minted {
+            Some(Told::Minted(minted)) => minted.unwrap(),
+            other => panic!("not minted first: {other:?}"),
+        }
     }
+}
+
+/// What a stripe tells a put, in order.
+#[derive(Debug)]
+enum Told {
+    Minted(Result<Minted, MintError>),
+    Settled(Fate),
+}
+
+struct Listener(mpsc::Sender<Told>);
+
+impl Minter for Listener {
+    fn minted(self: Arc<Self>, minted: Result<Minted, MintError>) {
+        self.0.try_send(Told::Minted(minted)).unwrap();
+    }
+
+    fn settled(self: Arc<Self>, fate: Fate) {
+        self.0.try_send(Told::Settled(fate)).unwrap();
+    }
+}
+
+fn told() -> (Arc<Listener>, mpsc::Receiver<Told>) {
+    let (sender, told) = mpsc::channel(2);
+    (Arc::new(Listener(sender)), told)
 }
 
 fn key(name: &str) -> StoredKey {
@@ -195,8 +224,10 @@ async fn an_expired_put_is_dropped_at_dequeue() {
         ttl: None,
         deadline: MonoTime::ZERO,
     };
-    let minting = bench.replica.mint(key.clone(), request).unwrap();
-    assert_eq!(minting.minted.await.unwrap().err(), Some(MintError::Expired));
+    let (minter, mut told) = told();
+    bench.replica.mint(key.clone(), request, minter).unwrap();
+    assert!(matches!(told.recv().await, Some(Told::Minted(Err(MintError::Expired)))));
+    assert!(told.recv().await.is_none(), "nothing was written that could settle");
     assert_eq!(bench.replica.read(&key, Reach::Disk).unwrap(), None);
 }
 

@@ -35,7 +35,7 @@ pub(super) struct ReplyTo {
 }
 
 impl Service {
-    /// Begins a get where its frame arrives, and answers it there if memory can; everything else gets a task of its own.
+    /// Begins gets and puts where their frame arrives; everything else gets a task of its own.
     pub(super) fn serve_client(&self, link: &Arc<dyn Link>, frame: Frame) {
         let reply_to =
             ReplyTo { link: link.clone(), request: frame.request, service: self.clone() };
@@ -57,50 +57,44 @@ impl Service {
         }
         let deadline = self.deadline(&frame);
         let local = self.parts.cluster.own_dc();
-        if let Request::Get(get) = request {
-            return self.get(get, local, deadline, reply_to);
-        }
-        let (service, link) = (self.clone(), link.clone());
-        self.parts.tasks.spawn("client-request", async move {
-            service.carry_out((request, frame.payload), link, (local, deadline), reply_to).await;
-        });
+        self.carry_out((request, frame.payload), (local, deadline), reply_to);
     }
 
-    async fn carry_out(
-        self,
+    fn carry_out(
+        &self,
         (request, payload): (Request, Bytes),
-        link: Arc<dyn Link>,
         (local, deadline): (DcIndex, MonoTime),
         reply_to: ReplyTo,
     ) {
+        let or_failed = |result: Result<Reply, Failure>| result.unwrap_or_else(Reply::Failed);
         match request {
             Request::Get(get) => self.get(get, local, deadline, reply_to),
             Request::Put(put) => {
                 let answer = reply_to.into_put_answer();
-                self.put((put, payload), (local, deadline), Origin::Client, answer).await;
+                self.put((put, payload), (local, deadline), Origin::Client, answer);
             }
             Request::Cluster => reply_to.send(&self.cluster_view(), Bytes::new()),
-            Request::Status => reply_to.send(&self.status(deadline).await, Bytes::new()),
-            Request::Repair(command) => {
-                reply_to.send(&self.repair(command, deadline).await, Bytes::new());
+            Request::Status => {
+                reply_to.send_later(|service| async move { service.status(deadline).await });
             }
-            Request::Hints(command) => {
-                reply_to.send(&self.hints(&command, deadline).await, Bytes::new());
-            }
+            Request::Repair(command) => reply_to
+                .send_later(|service| async move { service.repair(command, deadline).await }),
+            Request::Hints(command) => reply_to
+                .send_later(|service| async move { service.hints(&command, deadline).await }),
             Request::Tombstones => {
-                reply_to.send(&self.tombstones(deadline).await, Bytes::new());
+                reply_to.send_later(|service| async move { service.tombstones(deadline).await });
             }
-            Request::Storage => reply_to.send(&self.storage(deadline).await, Bytes::new()),
-            Request::Explain { keyspace, key } => {
-                let explained = self.explain(&keyspace, key, deadline).await;
-                reply_to.send(&explained.unwrap_or_else(Reply::Failed), Bytes::new());
+            Request::Storage => {
+                reply_to.send_later(|service| async move { service.storage(deadline).await });
             }
-            Request::CreateKeyspace(request) => {
-                let created = self.create_keyspace(request, deadline).await;
-                reply_to.send(&created.unwrap_or_else(Reply::Failed), Bytes::new());
-            }
+            Request::Explain { keyspace, key } => reply_to.send_later(move |service| async move {
+                or_failed(service.explain(&keyspace, key, deadline).await)
+            }),
+            Request::CreateKeyspace(request) => reply_to.send_later(move |service| async move {
+                or_failed(service.create_keyspace(request, deadline).await)
+            }),
             Request::Fault(command) => {
-                tracing::warn!(client = %link.identity(), ?command, "fault command");
+                tracing::warn!(client = %reply_to.link.identity(), ?command, "fault command");
                 let reply = match self.parts.faults.command(&command) {
                     Ok(lines) => Reply::Faults(lines),
                     Err(detail) => Reply::Failed(Invalid::Fault { detail }.into()),
@@ -132,8 +126,8 @@ impl Service {
         });
     }
 
-    /// Checks a put, then runs it here or at a replica.
-    pub(super) async fn put(
+    /// Checks a put, then begins it here or at a replica.
+    pub(super) fn put(
         &self,
         (put, value): (PutRequest, Bytes),
         (local, deadline): (DcIndex, MonoTime),
@@ -156,7 +150,10 @@ impl Service {
         if !target.replicas.nodes.iter().any(|(node, _)| *node == own) {
             return match origin {
                 Origin::Client => {
-                    self.forward(target, (put, value), (local, deadline), answer).await;
+                    let service = self.clone();
+                    self.parts.tasks.spawn("forward-put", async move {
+                        service.forward(target, (put, value), (local, deadline), answer).await;
+                    });
                 }
                 Origin::Peer => answer(Err(Failure::Internal {
                     detail: "a put was forwarded to a node that does not replicate its key"
@@ -174,7 +171,7 @@ impl Service {
         };
         let (level, quorum) = (put.level, put.quorum);
         let put = Put { target, level, local, quorum, body, context, at_least, ttl, deadline };
-        self.parts.coordinator.put(put, answer).await;
+        self.parts.coordinator.put(put, answer);
     }
 
     fn cluster_view(&self) -> Reply {
@@ -202,6 +199,16 @@ impl ReplyTo {
         if let Err(error) = sent {
             tracing::debug!(client = %self.link.identity(), error, "reply not sent");
         }
+    }
+
+    /// Sends what a task of its own comes to.
+    fn send_later<F>(self, ask: impl FnOnce(Service) -> F)
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let tasks = self.service.parts.tasks.clone();
+        let reply = ask(self.service.clone());
+        tasks.spawn("client-request", async move { self.send(&reply.await, Bytes::new()) });
     }
 
     /// Sends what a get of a key with this token has found.

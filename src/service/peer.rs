@@ -257,11 +257,7 @@ impl Service {
             // The node that forwarded may have given up.
             let _ = sender.send(result);
         });
-        let service = self.clone();
-        // A task of its own: the put outlives its answer.
-        self.parts.tasks.spawn("forwarded-put", async move {
-            service.put(put, (local, deadline), Origin::Peer, answer).await;
-        });
+        self.put(put, (local, deadline), Origin::Peer, answer);
         match answered.await {
             Ok(Ok(acknowledged)) => PeerReply::Forwarded(acknowledged),
             Ok(Err(failure)) => PeerReply::Failed(failure),

@@ -10,7 +10,7 @@ use atoll_protocol::version::Dot;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::super::{MintError, MintRequest, Minted, ReplicaError, StoredKey, deletions};
+use super::super::{MintRequest, Minter, ReplicaError, StoredKey, deletions};
 use super::{Applied, Image};
 
 /// Told what became of a record from elsewhere, by the stripe itself: it must not wait for anything.
@@ -22,8 +22,7 @@ pub(in crate::replica) enum Job {
     Mint {
         key: StoredKey,
         request: MintRequest,
-        minted: oneshot::Sender<Result<Minted, MintError>>,
-        durable: oneshot::Sender<()>,
+        minter: Arc<dyn Minter>,
         /// When it was queued.
         since: MonoTime,
     },
@@ -71,7 +70,7 @@ pub(super) enum Write {
 }
 
 pub(super) enum Waiter {
-    Mint(oneshot::Sender<()>, MonoTime),
+    Mint(Arc<dyn Minter>, MonoTime),
     Apply(Applied, Then),
     Cut(Partition, oneshot::Sender<u64>),
     Purge(Trimmed, oneshot::Sender<Trimmed>),

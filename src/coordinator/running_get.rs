@@ -8,8 +8,8 @@
 //!
 //! Invariants
 //! - Inputs are taken one at a time, in the order in which they came. Nothing waits while one is being taken.
-//! - Reads that are under way when the machine closes are forgotten: nothing keeps a closed get alive but a moment that
-//!   it does not need any more.
+//! - Reads that are under way when the machine closes are forgotten, and so is its moment: nothing keeps a closed get
+//!   alive.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 
 use super::get::{Get, GetAnswer, get_failure};
 use super::operations::Place;
-use super::wakes::Woken;
+use super::wakes::{Moments, Woken};
 use super::{Answer, Coordinator};
 use crate::net::{ReadAnswer, ReadCall};
 use crate::replica::{Reach, ReplicaError};
@@ -46,10 +46,8 @@ pub(super) struct RunningGet {
 struct Run {
     machine: GetMachine,
     inputs: VecDeque<GetInput>,
-    /// Moments that the machine has asked for and that have not come.
-    wakes: Vec<MonoTime>,
-    /// The earliest moment that [`Wakes`](super::wakes::Wakes) was told and that has not come.
-    set: Option<MonoTime>,
+    effects: Vec<GetEffect>,
+    moments: Moments,
     asked: Vec<Asked>,
     answer: Option<Answer<GetAnswer>>,
 }
@@ -73,8 +71,8 @@ impl RunningGet {
         let run = Run {
             machine,
             inputs: VecDeque::new(),
-            wakes: Vec::new(),
-            set: None,
+            effects: Vec::new(),
+            moments: Moments::default(),
             asked: Vec::new(),
             answer: Some(answer),
         };
@@ -84,36 +82,29 @@ impl RunningGet {
 
     /// Takes a fact, and what follows from it.
     fn take(self: &Arc<Self>, input: GetInput) {
-        let mut run = self.run.lock();
+        self.take_in(&mut self.run.lock(), input);
+    }
+
+    fn take_in(self: &Arc<Self>, run: &mut Run, input: GetInput) {
         run.inputs.push_back(input);
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut run.effects);
         while let Some(input) = run.inputs.pop_front() {
             if run.machine.is_closed() {
                 break;
             }
             let now = self.coordinator.parts.env.mono();
-            run.wakes.retain(|at| *at > now);
+            run.moments.pass(now);
             run.machine.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
-                self.carry_out(effect, &mut run);
+                self.carry_out(effect, run);
             }
         }
+        run.effects = effects;
         if run.machine.is_closed() {
             run.asked.clear();
-            run.wakes.clear();
-        }
-        self.set_wake(&mut run);
-    }
-
-    /// Has this get woken at its next moment, unless that, or an earlier one, was asked for.
-    fn set_wake(self: &Arc<Self>, run: &mut Run) {
-        let next = run.wakes.iter().min().copied();
-        if let Some(next) = next
-            && run.set.is_none_or(|set| next < set)
-        {
-            run.set = Some(next);
-            let this: Arc<dyn Woken> = self.clone();
-            self.coordinator.parts.wakes.at(next, Arc::downgrade(&this));
+            run.moments.clear(&self.coordinator.parts.wakes);
+        } else {
+            run.moments.set(&self.coordinator.parts.wakes, self);
         }
     }
 
@@ -144,7 +135,7 @@ impl RunningGet {
                 Coordinator::count(&coordinator.parts.counters.repaired);
                 self.repair(to, run.machine.joined().encode());
             }
-            GetEffect::WakeAt(at) => run.wakes.push(at),
+            GetEffect::WakeAt(at) => run.moments.ask(at),
             GetEffect::Finish(result) => {
                 let result = match result {
                     Ok(GetOutcome { answered, won, .. }) => {
@@ -223,8 +214,9 @@ impl RunningGet {
 
 impl Woken for RunningGet {
     fn wake(self: Arc<Self>) {
-        self.run.lock().set = None;
-        self.take(GetInput::Tick);
+        let mut run = self.run.lock();
+        run.moments.has_come();
+        self.take_in(&mut run, GetInput::Tick);
     }
 }
 
