@@ -41,6 +41,10 @@ impl EnvBackend for Ticking {
     fn exit(&self, reason: &str) -> ! {
         panic!("{reason}");
     }
+
+    fn parallelism(&self) -> usize {
+        1
+    }
 }
 
 fn of(reports: &[SyncStatus], kind: SyncKind) -> SyncSpans {

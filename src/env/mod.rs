@@ -8,7 +8,6 @@
 //!   spawns. `tasks.rs` is the only caller of [`Env::spawn`].
 //! - [`Env::mono`] never decreases.
 
-mod alarm;
 mod real;
 
 use std::future::Future;
@@ -19,7 +18,6 @@ use std::time::Duration;
 use atoll_protocol::time::{MonoTime, WallTime};
 use tokio::sync::oneshot;
 
-pub use alarm::Alarm;
 pub use real::{RealEnv, spare_processors};
 
 /// A boxed future, as the seams pass them.
@@ -41,6 +39,8 @@ pub trait EnvBackend: Send + Sync + 'static {
     fn blocking(&self, job: Box<dyn FnOnce() + Send>);
     /// Ends the process at once: continuing would be worse.
     fn exit(&self, reason: &str) -> !;
+    /// Tasks that run at the same moment, at most; at least one.
+    fn parallelism(&self) -> usize;
 }
 
 /// The environment of one node. Cheap to clone.
@@ -122,6 +122,11 @@ impl Env {
     /// Ends the process at once: continuing would be worse.
     pub fn exit(&self, reason: &str) -> ! {
         self.backend.exit(reason)
+    }
+
+    /// How many tasks run at the same moment, at most; at least one.
+    pub fn parallelism(&self) -> usize {
+        self.backend.parallelism()
     }
 }
 

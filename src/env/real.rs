@@ -76,6 +76,10 @@ impl EnvBackend for RealEnv {
         tracing::error!(reason, "stopping at once");
         std::process::exit(EXIT_INTERNAL);
     }
+
+    fn parallelism(&self) -> usize {
+        self.runtime.metrics().num_workers()
+    }
 }
 
 fn fill_from_system(out: &mut [u8]) -> rustix::io::Result<()> {

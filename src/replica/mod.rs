@@ -80,8 +80,12 @@ pub use signal::WriteSignal;
 pub use stripe::Applied;
 pub use suspects::Suspects;
 
-/// Stripes of one node: enough to keep the log busy while one of them reads, few enough to batch well.
-const STRIPES: usize = 4;
+/// Most stripes of one node: enough to keep the log busy while one of them reads, few enough to batch well.
+///
+/// A node has no more of them than can work at the same moment: others would only take from each other's batches. Measured
+/// with three nodes of one thread each on two processors, one stripe instead of four: puts at QUORUM cost 93 instead of 103 us of
+/// processor (`periodic`), and 117 instead of 147 (`fsync`).
+const STRIPES_MAX: usize = 4;
 
 /// Jobs that wait for one stripe: at 64 jobs a batch and 2 ms a sync, 2 048 jobs are about 64 ms of work.
 const STRIPE_QUEUE_JOBS: usize = 2_048;
@@ -194,11 +198,12 @@ impl Replica {
             frontiers: Frontiers::new(life.frontiers),
             foreground: Foreground::default(),
         });
+        let stripes = shared.env.parallelism().clamp(1, STRIPES_MAX);
         let (committer, commits) =
-            Committer::new(shared.env.clone(), shared.engine.clone(), STRIPES);
+            Committer::new(shared.env.clone(), shared.engine.clone(), stripes);
         // Ends after the stripes, which hold its door.
         tasks.spawn("replica-commit", commits.run());
-        let stripes = (0..STRIPES)
+        let stripes = (0..stripes)
             .map(|_| {
                 let (sender, jobs) = mpsc::channel(STRIPE_QUEUE_JOBS);
                 let worker = Worker { shared: shared.clone(), committer: committer.clone() };

@@ -11,6 +11,10 @@ use super::{Exec, Owner, unwind};
 /// Time that a job waits for a thread and its device, in nanoseconds: what an NVMe disk takes for a write and a sync.
 const JOB_NANOS: (u64, u64) = (20_000, 400_000);
 
+/// What a process thinks that it can do at once. All of it runs one after the other; but as many queues are filled as on a
+/// large machine.
+const PARALLELISM: usize = 4;
+
 pub(super) struct SimEnv {
     exec: Exec,
     owner: Owner,
@@ -65,5 +69,9 @@ impl EnvBackend for SimEnv {
 
     fn exit(&self, reason: &str) -> ! {
         unwind::exit(reason)
+    }
+
+    fn parallelism(&self) -> usize {
+        PARALLELISM
     }
 }
