@@ -41,6 +41,28 @@ pub(crate) enum Floor {
     Bottom,
 }
 
+/// What a read sees, and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resolved {
+    /// Nothing.
+    Absent,
+    /// The payload of one entry.
+    Lone(Bytes),
+    /// Operands that were joined.
+    Joined(Join),
+}
+
+/// The join of all entries of a key, from the newest down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Join {
+    /// The newest entry's sequence number.
+    pub(crate) sequence: u64,
+    /// What they come to.
+    pub(crate) value: Bytes,
+    /// The newest alone comes to the same: it knew the others.
+    pub(crate) is_newest: bool,
+}
+
 /// What a fold leaves to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fold {
@@ -93,17 +115,28 @@ impl Stack {
         self.reached_floor = false;
     }
 
+    /// The newest entry, if it is an operand: what it comes to depends on what is below.
+    pub(crate) fn newest_operand(&self) -> Option<(u64, &Payload)> {
+        match self.entries.first() {
+            Some(Entry { sequence, value: Value::Merge(operand) }) => Some((*sequence, operand)),
+            _ => None,
+        }
+    }
+
     /// The value a read sees, given that nothing older matters.
     pub(crate) fn resolve(
         &self,
         key: &[u8],
         merge: &dyn MergeOperator,
         fetch: &dyn Fetch,
-    ) -> Result<Option<Bytes>, Error> {
+    ) -> Result<Resolved, Error> {
         match self.lone() {
-            Lone::Absent => Ok(None),
-            Lone::Payload(payload) => payload.load(fetch).map(Some),
-            Lone::Several => join(&self.entries, key, merge, fetch)?.map(Some).map_err(Error::from),
+            Lone::Absent => Ok(Resolved::Absent),
+            Lone::Payload(payload) => payload.load(fetch).map(Resolved::Lone),
+            Lone::Several => {
+                let joined = join(&self.entries, key, merge, fetch)??;
+                Ok(Resolved::Joined(joined))
+            }
         }
     }
 
@@ -119,7 +152,7 @@ impl Stack {
             Lone::Payload(payload) => Ok(Some(payload.digest())),
             Lone::Several => {
                 let joined = join(&self.entries, key, merge, fetch)??;
-                Ok(Some(digest(&joined)))
+                Ok(Some(digest(&joined.value)))
             }
         }
     }
@@ -158,7 +191,7 @@ impl Stack {
                 Ok(Ok(joined)) => {
                     let base =
                         settled || floor == Floor::Bottom || seeded_bug(Mutant::OperandsBecomePut);
-                    let joined = Payload::Inline(joined);
+                    let joined = Payload::Inline(joined.value);
                     let value = if base { Value::Put(joined) } else { Value::Merge(joined) };
                     Fold::One(Entry { sequence, value })
                 }
@@ -200,7 +233,7 @@ fn join(
     key: &[u8],
     merge: &dyn MergeOperator,
     fetch: &dyn Fetch,
-) -> Result<Result<Bytes, MergeError>, Error> {
+) -> Result<Result<Join, MergeError>, Error> {
     let mut existing = None;
     let mut operands = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -213,7 +246,21 @@ fn join(
     assert!(!operands.is_empty(), "only operands need joining");
     debug_assert!(operands.len() + 1 >= entries.len(), "at most one base, below the operands");
     operands.reverse();
-    Ok(merge.merge(key, existing.as_ref(), &operands))
+    let sequence = entries.first().map_or(0, |newest| newest.sequence);
+    Ok(merge.merge(key, existing.as_ref(), &operands).map(|value| {
+        let is_newest = operands.last() == Some(&value);
+        Join { sequence, value, is_newest }
+    }))
+}
+
+impl Resolved {
+    /// The value, if there is one.
+    pub(crate) fn into_value(self) -> Option<Bytes> {
+        match self {
+            Resolved::Absent => None,
+            Resolved::Lone(value) | Resolved::Joined(Join { value, .. }) => Some(value),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -18,14 +18,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::cache::CacheUse;
 use crate::dropped::DroppedRange;
 use crate::entry::Pointer;
 use crate::error::Error;
-use crate::fold::Stack;
 use crate::manifest::Edit;
 use crate::run::{LevelCursor, Run, TablePart};
-use crate::sstable::{KeyHash, Table};
+use crate::sstable::Table;
 use crate::value_log::ValueFile;
 
 /// Levels: 128 MiB in level 1 and ten times more in each deeper one make 1.4 PiB in level 6.
@@ -84,6 +82,8 @@ pub(crate) struct Version {
     levels: [Vec<LiveTable>; LEVELS],
     values: BTreeMap<u64, LiveValues>,
     dropped: Arc<[DroppedRange]>,
+    /// Times that entries were left out since the store was opened, because they could not be read.
+    losses: u64,
 }
 
 impl Version {
@@ -93,6 +93,7 @@ impl Version {
             levels: std::array::from_fn(|_| Vec::new()),
             values: BTreeMap::new(),
             dropped: Arc::new([]),
+            losses: 0,
         }
     }
 
@@ -147,37 +148,31 @@ impl Version {
         &self.dropped
     }
 
+    /// How often entries were left out since the store was opened, because they could not be read. What a key comes to from
+    /// one of its entries down changes at no other time: a drop takes the newest entry of its keys, too.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// Counts that entries were left out with the change that made this version.
+    pub(crate) fn count_loss(&mut self) {
+        self.losses += 1;
+    }
+
     /// The value file of `pointer`.
     pub(crate) fn value_file(&self, pointer: &Pointer) -> &Arc<ValueFile> {
         let live = self.values.get(&pointer.file_id);
         &live.expect("a table lists the files that it points into").file
     }
 
-    /// Pushes what the tables hold of `key` on `stack`, newest first, until it is settled.
-    pub(crate) fn gather(
-        &self,
-        key: &[u8],
-        stack: &mut Stack,
-        usage: CacheUse,
-    ) -> Result<(), Error> {
-        debug_assert!(!stack.is_settled());
-        let hash = KeyHash::of(key);
-        for live in self.level(0).iter().filter(|live| live.covers(key)) {
-            live.table.gather(key, hash, (stack, usage))?;
-            if stack.is_settled() {
-                return Ok(());
-            }
-        }
-        for level in self.levels.iter().skip(1) {
+    /// The tables whose keys range over `key`, in visiting order.
+    pub(crate) fn tables_of(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Table>> {
+        let overlapping = self.level(0).iter().filter(move |live| live.covers(key));
+        let deeper = self.levels.iter().skip(1).filter_map(move |level| {
             let at = level.partition_point(|live| live.key_last().as_ref() < key);
-            if let Some(live) = level.get(at).filter(|live| live.covers(key)) {
-                live.table.gather(key, hash, (stack, usage))?;
-            }
-            if stack.is_settled() {
-                return Ok(());
-            }
-        }
-        Ok(())
+            level.get(at).filter(|live| live.covers(key))
+        });
+        overlapping.chain(deeper).map(|live| &live.table)
     }
 
     /// Runs over keys from `start` on, before `end`, newest first: one per level-0 table, one per deeper level.

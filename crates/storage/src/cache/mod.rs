@@ -6,7 +6,10 @@
 //!    is ever invalidated. What belonged to a removed file is pushed out by what is used.
 //! 2. Bytes come in only after their checksum was checked, and decompressed; whoever finds them checks nothing again.
 //! 3. Each entry weighs its bytes and what keeping it costs; the weights of all stay below the bound.
-//! 4. Blocks are always taken in: each serves many keys. A full cache takes a value at its second miss ([`Admission`]).
+//! 4. What a key comes to from an entry down, once it was joined, is kept under that entry's sequence number. It changes only
+//!    when entries are left out that cannot be read, and how often that happened is part of the name. Where the entry alone
+//!    comes to the same, only that is kept.
+//! 5. Blocks are always taken in: each serves many keys. A full cache takes a value at its second miss ([`Admission`]).
 //!
 //! Invariants
 //! - The cache decides nothing: with any content, and with none, reads answer the same.
@@ -30,6 +33,7 @@ use quick_cache::sync::{Cache as Shards, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::error::Error;
+use crate::fold::Join;
 
 use admission::Admission;
 use hasher::PlaceHasher;
@@ -40,6 +44,10 @@ const SHARDS: usize = 16;
 /// Bytes that an entry costs beside its content: about 80 for the slot, its links and the hash table's share, and 48
 /// for the header of the shared bytes and the allocator's rounding.
 const OVERHEAD_BYTES: u64 = 128;
+
+/// Joins are named like places of files with this bit and the number of losses as file id, which no file has: ids are
+/// minted from 1 on.
+const JOINS: u64 = 1 << 63;
 
 /// What entries weigh in the estimate of their number, in bytes: a block of the default size.
 const ENTRY_BYTES_ESTIMATE: u64 = 4_096 + OVERHEAD_BYTES;
@@ -168,7 +176,6 @@ impl Cache {
     /// Keeps checked `bytes` of `offset` of file `file_id`; they should be an allocation of their own, because a slice
     /// keeps the whole of what it was cut from.
     pub(crate) fn insert(&self, file_id: u64, offset: u64, bytes: Bytes) {
-        debug_assert!(!bytes.is_empty(), "nothing is not worth an entry");
         let file_id = if seeded_bug(Mutant::CacheForgetsFile) { 0 } else { file_id };
         if let Some(shards) = &self.shards {
             self.admission.took(weight_of(&bytes));
@@ -183,6 +190,28 @@ impl Cache {
         if self.admission.admits(hash) {
             self.insert(file_id, offset, value.clone());
         }
+    }
+
+    /// The value of a key whose newest entry is the `operand` with this sequence number, after so many [`losses`](crate::version::Version::losses), if it was joined
+    /// before. `load` is asked for the operand's own bytes, if they are the value.
+    ///
+    /// Cost: as [`get`](Cache::get); not counted.
+    pub(crate) fn joined(
+        &self,
+        losses: u64,
+        sequence: u64,
+        load: impl FnOnce() -> Result<Bytes, Error>,
+    ) -> Result<Option<Bytes>, Error> {
+        match self.find(JOINS | losses, sequence) {
+            Some(same) if same.is_empty() => load().map(Some),
+            joined => Ok(joined),
+        }
+    }
+
+    /// Keeps what was joined, as [`offer`](Cache::offer) does.
+    pub(crate) fn offer_join(&self, losses: u64, join: &Join) {
+        let value = if join.is_newest { Bytes::new() } else { join.value.clone() };
+        self.offer(JOINS | losses, join.sequence, &value);
     }
 
     /// What is here and how it was used; the numbers are read one after the other.

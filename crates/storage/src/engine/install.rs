@@ -39,12 +39,14 @@ pub(super) struct Change {
     pub(super) obsolete: Vec<Arc<Table>>,
     /// Ranges that are dropped.
     pub(super) drops: Vec<DroppedRange>,
+    /// Whether what cannot be read is left out, so that newer entries of the same keys come to something else.
+    pub(super) gives_up: bool,
 }
 
 impl From<Outcome> for Change {
     fn from(outcome: Outcome) -> Self {
         let Outcome { removes, adds, opened, obsolete, .. } = outcome;
-        Self { removes, adds, opened, obsolete, drops: Vec::new() }
+        Self { removes, adds, opened, obsolete, ..Self::default() }
     }
 }
 
@@ -76,6 +78,9 @@ impl Engine {
         edit.retires = finished_drops(&version, edit.sequence_flushed);
         if !edit.retires.is_empty() {
             version = before.apply(&edit, &change.opened);
+        }
+        if change.gives_up {
+            version.count_loss();
         }
         if let Err(error) = self.health.settle(manifest.commit(&edit)) {
             self.abandon(&change.opened, &error);

@@ -24,6 +24,7 @@ use crate::files::FileKind;
 use crate::finding::KeyRange;
 use crate::version::{LiveTable, Version};
 
+use super::install::Change;
 use super::view::Reading;
 use super::{Budget, Engine};
 
@@ -142,7 +143,7 @@ impl Engine {
     fn install_salvaged(&self, outcome: Outcome) -> Result<(), Error> {
         self.counters.salvages.add(1);
         self.counters.count_outputs(&outcome.counts);
-        self.install(outcome.into(), None)?;
+        self.install(Change { gives_up: true, ..outcome.into() }, None)?;
         self.sweep();
         Ok(())
     }

@@ -4,7 +4,8 @@
 //!
 //! 1. Take the current [`Tree`], then the visible sequence number (in this order: everything in the tree's sealed
 //!    memtables and tables is then visible).
-//! 2. A get gathers active memtable, sealed memtables, tables, newest to oldest, until a base is found.
+//! 2. A get gathers active memtable, sealed memtables, tables, newest to oldest, until a base is found, or an operand of which
+//!    the cache knows what it comes to.
 //! 3. A scan merges runs over all of them and stops at its limit.
 //! 4. Values are read through the cache by gets; scans read what is cached, and leave the cache as it is.
 //!
@@ -23,10 +24,11 @@ use crate::compaction::Values;
 use crate::dropped::floor_of;
 use crate::entry::{Fetch, Pointer};
 use crate::error::Error;
-use crate::fold::Stack;
+use crate::fold::{Resolved, Stack};
 use crate::memtable::Memtable;
 use crate::merge::MergeOperator;
 use crate::run::{MergedRuns, Run};
+use crate::sstable::KeyHash;
 use crate::value_log::ValueKind;
 use crate::version::Version;
 
@@ -58,18 +60,60 @@ impl View<'_> {
         let forgets = !self.tree.sealed.is_empty() && seeded_bug(Mutant::SealedMemtableUnread);
         let sealed = if forgets { &[] } else { self.tree.sealed.as_slice() };
         for memtable in std::iter::once(&self.tree.active).chain(sealed) {
+            let is_first = stack.is_empty();
             memtable.gather(key, self.sequence, &mut stack);
-            if stack.is_settled() {
-                return stack.resolve(key, self.merge, &fetch);
+            if let Some(value) = self.settled(key, (&stack, is_first), &fetch)? {
+                return Ok(value);
             }
         }
-        self.tree.version.gather(key, &mut stack, usage)?;
-        stack.resolve(key, self.merge, &fetch)
+        let hash = KeyHash::of(key);
+        for table in self.tree.version.tables_of(key) {
+            let is_first = stack.is_empty();
+            table.gather(key, hash, (&mut stack, usage))?;
+            if let Some(value) = self.settled(key, (&stack, is_first), &fetch)? {
+                return Ok(value);
+            }
+        }
+        self.resolve(key, &stack, &fetch)
+    }
+
+    /// What `key` comes to, if the entries so far settle it: down to a base, or because what its newest entry, the first one
+    /// that was found, comes to is known.
+    fn settled(
+        &self,
+        key: &[u8],
+        (stack, is_first): (&Stack, bool),
+        fetch: &Reading<'_>,
+    ) -> Result<Option<Option<Bytes>>, Error> {
+        if is_first && let Some((sequence, operand)) = stack.newest_operand() {
+            let losses = self.tree.version.losses();
+            let joined = self.cache.joined(losses, sequence, || operand.load(fetch))?;
+            if joined.is_some() {
+                return Ok(Some(joined));
+            }
+        }
+        if stack.is_settled() { self.resolve(key, stack, fetch).map(Some) } else { Ok(None) }
+    }
+
+    /// The value of a key all of whose entries that matter are on the stack; what had to be joined for it is offered to the cache.
+    fn resolve(
+        &self,
+        key: &[u8],
+        stack: &Stack,
+        fetch: &Reading<'_>,
+    ) -> Result<Option<Bytes>, Error> {
+        let resolved = stack.resolve(key, self.merge, fetch)?;
+        if let Resolved::Joined(join) = &resolved
+            && fetch.usage != CacheUse::Bypass
+        {
+            self.cache.offer_join(self.tree.version.losses(), join);
+        }
+        Ok(resolved.into_value())
     }
 
     pub(super) fn scan(&self, range: Range<&[u8]>, limit: ScanLimit) -> Result<ScanPage, Error> {
         let page = self.walk(range, limit, |stack, key, fetch| {
-            let value = stack.resolve(key, self.merge, fetch)?;
+            let value = stack.resolve(key, self.merge, fetch)?.into_value();
             Ok(value.map(|value| (value.len(), value)))
         })?;
         let (entries, next) = page.into_entries();

@@ -81,7 +81,7 @@ fn table_of_folds() {
         (&["=@7", "+b", "+@8"], Some("7b8"), one(3, "=7b8"), one(3, "=7b8")),
     ];
     for (entries, read, above, bottom) in cases {
-        let resolved = stack(entries).resolve(b"k", &Concat, &Digits).unwrap();
+        let resolved = stack(entries).resolve(b"k", &Concat, &Digits).unwrap().into_value();
         assert_eq!(resolved.as_deref(), read.map(str::as_bytes), "{entries:?}");
         let digests = stack(entries).resolve_digest(b"k", &Concat, &Digits).unwrap();
         assert_eq!(digests, read.map(|read| digest(read.as_bytes())), "{entries:?}");

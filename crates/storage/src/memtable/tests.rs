@@ -40,7 +40,7 @@ fn payload(bytes: &[u8]) -> Payload {
 fn read(memtable: &Memtable, key: &str, sequence: u64) -> Option<Bytes> {
     let mut stack = Stack::default();
     memtable.gather(key.as_bytes(), sequence, &mut stack);
-    stack.resolve(key.as_bytes(), &Concat, &Nowhere).unwrap()
+    stack.resolve(key.as_bytes(), &Concat, &Nowhere).unwrap().into_value()
 }
 
 fn insert(memtable: &Memtable, sequence: u64, key: &str, value: Value) {

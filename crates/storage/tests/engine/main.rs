@@ -17,6 +17,8 @@ mod drops;
 
 mod inspect;
 
+mod joins;
+
 mod group_commit;
 
 mod model;
