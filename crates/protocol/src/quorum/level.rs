@@ -53,6 +53,21 @@ impl Level {
         Self::All,
     ];
 
+    /// The name, without a parameter.
+    fn name(self) -> &'static str {
+        match self {
+            Self::One => "ONE",
+            Self::Two => "TWO",
+            Self::Three => "THREE",
+            Self::LocalOne => "LOCAL_ONE",
+            Self::LocalQuorum => "LOCAL_QUORUM",
+            Self::Quorum => "QUORUM",
+            Self::EachQuorum => "EACH_QUORUM",
+            Self::All => "ALL",
+            Self::LocalQuorumPlus(_) => "LOCAL_QUORUM+",
+        }
+    }
+
     /// True if only replicas of the local datacenter are asked or waited for.
     pub fn is_local(self) -> bool {
         matches!(self, Self::LocalOne | Self::LocalQuorum)
@@ -62,15 +77,8 @@ impl Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::One => f.pad("ONE"),
-            Self::Two => f.pad("TWO"),
-            Self::Three => f.pad("THREE"),
-            Self::LocalOne => f.pad("LOCAL_ONE"),
-            Self::LocalQuorum => f.pad("LOCAL_QUORUM"),
-            Self::Quorum => f.pad("QUORUM"),
-            Self::EachQuorum => f.pad("EACH_QUORUM"),
-            Self::All => f.pad("ALL"),
             Self::LocalQuorumPlus(others) => f.pad(&format!("LOCAL_QUORUM+{others}")),
+            named => f.pad(named.name()),
         }
     }
 }
@@ -80,10 +88,11 @@ impl FromStr for Level {
 
     /// Reads a level; letter case does not matter.
     fn from_str(text: &str) -> Result<Self, LevelParseError> {
-        let upper = text.to_ascii_uppercase();
-        if let Some(level) = Self::NAMED.into_iter().find(|level| level.to_string() == upper) {
+        let is_meant = |level: &Self| level.name().eq_ignore_ascii_case(text);
+        if let Some(level) = Self::NAMED.into_iter().find(is_meant) {
             return Ok(level);
         }
+        let upper = text.to_ascii_uppercase();
         // `parse` alone would also take a sign and leading zeros.
         let is_plain =
             |digits: &&str| digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
@@ -107,6 +116,9 @@ impl TryFrom<String> for Level {
 
 impl From<Level> for String {
     fn from(level: Level) -> Self {
-        level.to_string()
+        match level {
+            Level::LocalQuorumPlus(_) => level.to_string(),
+            named => named.name().to_owned(),
+        }
     }
 }
