@@ -142,12 +142,12 @@ mutants! {
         "a damaged block is answered as not found, and put over";
 
     /// A put is minted although its deadline passed, and its client was told that nothing was written
-    /// (`src/replica/stripe`, `src/coordinator/put`).
+    /// (`src/replica/stripe`, `src/coordinator/running_put`).
     /// Circumstance: a stripe that waits for a stalled disk longer than a put's budget.
     ExpiredPutApplied = "expired-put-applied", "D11 Aerospike retransmission", "P11", Cluster,
         "a put that was answered Overloaded at its deadline is applied afterwards";
 
-    /// The coordinator counts itself when it has minted, not when its record is durable (`src/coordinator/put`).
+    /// The coordinator counts itself when it has minted, not when its record is durable (`src/coordinator/running_put`).
     /// Circumstance: the coordinator crashes between the answer and its own fsync, and loses what was not synced.
     CoordinatorAcksAtMint = "coordinator-acks-at-mint", "H3 RocksDB PR 10560", "P1", Cluster,
         "the coordinator's own write counts before it is durable";
@@ -157,7 +157,7 @@ mutants! {
     RefusedCountsAsAck = "refused-counts-as-ack", "B4 scylla#24415", "P1", Cluster,
         "a replica that refuses a record counts as an acknowledgement";
 
-    /// A level that was not reached in time is told as one that could not be tried (`src/coordinator/put`).
+    /// A level that was not reached in time is told as one that could not be tried (`src/coordinator/running_put`).
     /// Circumstance: replicas lost between admission and answer, so that a put ends Unknown and stays readable.
     UnknownSaidUnavailable = "unknown-said-unavailable", "D3 Jepsen Scylla 4.2-rc3", "P11", Cluster,
         "an unknown outcome is reported as Unavailable, which means not applied";
