@@ -13,12 +13,13 @@
 //! - Whoever missed the record is made good for once the own replica's fate is known, and the machine is closed.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use atoll_protocol::ids::{NodeIndex, OperationId};
 use atoll_protocol::limits::Limit;
 use atoll_protocol::put::{Miss, PutEffect, PutError, PutInput, PutMachine, PutOutcome};
 use atoll_protocol::quorum::{Level, Shortfall};
+use atoll_protocol::record::Record;
 use atoll_protocol::wire::{Acknowledged, Failure, Invalid, PeerNotice};
 use atoll_seeded_bug::{Mutant, seeded_bug};
 use parking_lot::Mutex;
@@ -34,6 +35,8 @@ pub(super) struct RunningPut {
     operation: OperationId,
     target: Target,
     level: Level,
+    /// The record, once there is one. Set with `run` locked.
+    minted: OnceLock<Minted>,
     run: Mutex<Run>,
     _place: Place,
 }
@@ -44,8 +47,6 @@ struct Run {
     inputs: VecDeque<PutInput>,
     effects: Vec<PutEffect>,
     moments: Moments,
-    /// The record, once there is one.
-    minted: Option<Minted>,
     /// What became of the record at the own replica, once that is known.
     own: Option<Fate>,
     /// Replicas that lack the record.
@@ -68,33 +69,33 @@ impl RunningPut {
             inputs: VecDeque::new(),
             effects: Vec::new(),
             moments: Moments::default(),
-            minted: None,
             own: None,
             missed: Vec::new(),
             answer: Some(answer),
         };
         run.moments.ask(deadline);
         let operation = coordinator.parts.operations.next_id();
-        let run = Mutex::new(run);
-        let put = Self { coordinator, operation, target, level, run, _place: place };
+        let (minted, run) = (OnceLock::new(), Mutex::new(run));
+        let put = Self { coordinator, operation, target, level, minted, run, _place: place };
         let put = Arc::new(put);
         put.run.lock().moments.set(&put.coordinator.parts.wakes, &put);
         if let Err(limit) = put.coordinator.parts.replica.mint(stored, request, put.clone()) {
-            put.end_unminted(overloaded(limit));
+            put.end_unminted(&mut put.run.lock(), overloaded(limit));
         }
     }
 
     /// Answers a put that has not been minted; should it be after all, nobody is sent it.
-    fn end_unminted(&self, failure: Failure) {
-        let mut run = self.run.lock();
+    fn end_unminted(&self, run: &mut Run, failure: Failure) {
+        debug_assert!(self.minted.get().is_none(), "what was sent is waited for");
         run.moments.clear(&self.coordinator.parts.wakes);
         if let Some(answer) = run.answer.take() {
             answer(Err(failure));
         }
     }
 
-    /// Takes news, and what follows from them.
+    /// Takes news, and what follows from them; none that come before there is a record.
     fn take(self: &Arc<Self>, run: &mut Run, input: PutInput) {
+        let Some(minted) = self.minted.get() else { return };
         run.inputs.push_back(input);
         let mut effects = std::mem::take(&mut run.effects);
         while let Some(input) = run.inputs.pop_front() {
@@ -102,7 +103,7 @@ impl RunningPut {
             run.moments.pass(now);
             run.machine.handle(now, input, &mut effects);
             for effect in effects.drain(..) {
-                self.carry_out(effect, run);
+                self.carry_out(effect, minted, run);
             }
         }
         run.effects = effects;
@@ -115,19 +116,19 @@ impl RunningPut {
         }
     }
 
-    fn carry_out(&self, effect: PutEffect, run: &mut Run) {
+    fn carry_out(&self, effect: PutEffect, minted: &Minted, run: &mut Run) {
         let coordinator = self.coordinator.parts.cluster.own();
         let (operation, keyspace) = (self.operation, self.target.keyspace.id);
         match effect {
             PutEffect::Send { to, relay_to } => {
                 let key = self.target.key.clone();
                 let notice = PeerNotice::Apply { operation, coordinator, keyspace, key, relay_to };
-                self.send(to, &notice, run);
+                self.send(to, &notice, minted, run);
             }
             PutEffect::Hold { to, owner } => {
                 let key = self.target.key.clone();
                 let notice = PeerNotice::Hold { operation, coordinator, owner, keyspace, key };
-                self.send(to, &notice, run);
+                self.send(to, &notice, minted, run);
             }
             PutEffect::Missed { owner, miss } => {
                 Coordinator::count(&self.coordinator.parts.counters.missed);
@@ -138,15 +139,14 @@ impl RunningPut {
             PutEffect::WakeAt(at) => run.moments.ask(at),
             PutEffect::Finish(result) => {
                 if let Some(answer) = run.answer.take() {
-                    answer(self.result(result, run.minted.as_ref()));
+                    answer(self.result(result, &minted.record));
                 }
             }
         }
     }
 
-    fn send(&self, to: NodeIndex, notice: &PeerNotice, run: &mut Run) {
-        let record = run.minted.as_ref().map(|minted| minted.bytes.clone()).unwrap_or_default();
-        if self.coordinator.parts.peers.notify(to, notice, record).is_err() {
+    fn send(&self, to: NodeIndex, notice: &PeerNotice, minted: &Minted, run: &mut Run) {
+        if self.coordinator.parts.peers.notify(to, notice, minted.bytes.clone()).is_err() {
             run.inputs.push_back(PutInput::Failed { from: to });
         }
     }
@@ -167,26 +167,22 @@ impl RunningPut {
     fn result(
         &self,
         result: Result<PutOutcome, PutError>,
-        minted: Option<&Minted>,
+        record: &Record,
     ) -> Result<Acknowledged, Failure> {
-        match (result, minted) {
-            (Ok(PutOutcome { acked, held }), Some(Minted { record, .. })) => Ok(Acknowledged {
+        match result {
+            Ok(PutOutcome { acked, held }) => Ok(Acknowledged {
                 context: record.context(self.target.stored.token().0).encode(),
                 siblings: u16::try_from(record.sibling_count()).unwrap_or(u16::MAX),
                 acked,
                 held,
             }),
-            (Err(PutError::Unavailable(short)), _) => {
+            Err(PutError::Unavailable(short)) => {
                 Err(unavailable(&self.target.view, self.level, short))
             }
-            (Err(PutError::Unknown(short)), _) if seeded_bug(Mutant::UnknownSaidUnavailable) => {
+            Err(PutError::Unknown(short)) if seeded_bug(Mutant::UnknownSaidUnavailable) => {
                 Err(unavailable(&self.target.view, self.level, short))
             }
-            (Err(PutError::Unknown(short)), _) => Err(unknown(&self.target, self.level, short)),
-            (Ok(_), None) => {
-                let detail = "a put was acknowledged before it was minted".to_owned();
-                Err(Failure::Internal { detail })
-            }
+            Err(PutError::Unknown(short)) => Err(unknown(&self.target, self.level, short)),
         }
     }
 
@@ -210,16 +206,16 @@ impl RunningPut {
 
 impl Minter for RunningPut {
     fn minted(self: Arc<Self>, minted: Result<Minted, MintError>) {
+        let mut run = self.run.lock();
         let minted = match minted {
             Ok(minted) => minted,
-            Err(error) => return self.end_unminted(self.unminted(error)),
+            Err(error) => return self.end_unminted(&mut run, self.unminted(error)),
         };
-        let mut run = self.run.lock();
         // Its deadline has passed, and whoever put was told so.
         if run.answer.is_none() {
             return;
         }
-        run.minted = Some(minted);
+        self.minted.get_or_init(|| minted);
         self.coordinator.parts.operations.register(self.operation, self.clone());
         if seeded_bug(Mutant::CoordinatorAcksAtMint) {
             run.inputs.push_back(PutInput::Minted);
@@ -231,9 +227,6 @@ impl Minter for RunningPut {
 
     fn settled(self: Arc<Self>, fate: Fate) {
         let mut run = self.run.lock();
-        if run.minted.is_none() {
-            return;
-        }
         run.own = Some(fate);
         let from = self.coordinator.parts.cluster.own();
         let input = match fate {
@@ -255,16 +248,15 @@ impl Woken for RunningPut {
     fn wake(self: Arc<Self>) {
         let mut run = self.run.lock();
         run.moments.has_come();
-        if run.minted.is_some() {
+        if self.minted.get().is_some() {
             return self.take(&mut run, PutInput::Tick);
         }
-        drop(run);
         let failure = if seeded_bug(Mutant::ExpiredPutApplied) {
             overloaded(Limit::StripeQueue)
         } else {
             self.nothing_acked()
         };
-        self.end_unminted(failure);
+        self.end_unminted(&mut run, failure);
     }
 }
 

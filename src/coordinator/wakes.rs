@@ -31,7 +31,7 @@ pub(super) struct Wakes {
 }
 
 /// A moment that [`Wakes`] was told.
-pub(super) type Wake = (MonoTime, u64);
+type Wake = (MonoTime, u64);
 
 #[derive(Default)]
 struct Waiting {
