@@ -77,7 +77,7 @@ impl Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LocalQuorumPlus(others) => f.pad(&format!("LOCAL_QUORUM+{others}")),
+            Self::LocalQuorumPlus(others) => f.pad(&format!("{}{others}", self.name())),
             named => f.pad(named.name()),
         }
     }
@@ -116,9 +116,6 @@ impl TryFrom<String> for Level {
 
 impl From<Level> for String {
     fn from(level: Level) -> Self {
-        match level {
-            Level::LocalQuorumPlus(_) => level.to_string(),
-            named => named.name().to_owned(),
-        }
+        level.to_string()
     }
 }

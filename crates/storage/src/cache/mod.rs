@@ -192,8 +192,9 @@ impl Cache {
         }
     }
 
-    /// The value of a key whose newest entry is the `operand` with this sequence number, after so many [`losses`](crate::version::Version::losses), if it was joined
-    /// before. `load` is asked for the operand's own bytes, if they are the value.
+    /// The value of a key whose newest entry is the operand with this sequence number, after so many
+    /// [`losses`](crate::version::Version::losses), if it was joined before. `load` is asked for the operand's own bytes, if
+    /// they are the value.
     ///
     /// Cost: as [`get`](Cache::get); not counted.
     pub(crate) fn joined(
